@@ -1,0 +1,55 @@
+"""Heterogeneity-aware inference serving for recommendation (Hercules, HPCA 2022).
+
+Stage 1 schedules one server, stage 2 provisions the cluster. Names are loaded on first use, so that importing the
+package stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from hercules_opt._version import __version__
+
+if TYPE_CHECKING:
+    from hercules_opt.errors import InputError
+    from hercules_opt.problem.catalogue import catalogue
+    from hercules_opt.problem.instance import Instance
+    from hercules_opt.problem.library import library_names
+    from hercules_opt.problem.loading import load_instance, save_instance
+    from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
+
+_HOMES = {
+    "EfficiencyTable": "problem.table",
+    "InputError": "errors",
+    "Instance": "problem.instance",
+    "PairEfficiency": "problem.table",
+    "catalogue": "problem.catalogue",
+    "library_names": "problem.library",
+    "load_instance": "problem.loading",
+    "save_instance": "problem.loading",
+}
+
+__all__ = [
+    "EfficiencyTable",
+    "InputError",
+    "Instance",
+    "PairEfficiency",
+    "__version__",
+    "catalogue",
+    "library_names",
+    "load_instance",
+    "save_instance",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

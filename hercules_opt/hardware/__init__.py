@@ -1,0 +1,1 @@
+"""The differentiable cost model of one server."""

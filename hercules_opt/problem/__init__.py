@@ -1,0 +1,1 @@
+"""What an instance is: schema, units, provenance, loading, the built-in library."""

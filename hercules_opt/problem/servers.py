@@ -1,0 +1,73 @@
+"""Server types as parts: CPU, near-memory processing, accelerator, power."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from hercules_opt.problem.provenance import Part
+
+
+class Cpu(Part):
+    """The host processor and its memory; figures are per socket unless the name says otherwise."""
+
+    name: str | None = None
+    sockets: int = Field(default=1, ge=1, le=8)
+    cores: int = Field(ge=0, le=1024, description="Physical cores per socket.")
+    clock_ghz: float = Field(gt=0, le=10, description="Clock with all cores busy on vector code.")
+    flops_per_cycle: float = Field(gt=0, le=1e5, description="Single-precision operations per cycle and core.")
+    llc_mb: float = Field(gt=0, le=1e5, description="Last-level cache per socket.")
+    memory_gb_s: float = Field(gt=0, le=1e5, description="Peak memory bandwidth per socket.")
+    memory_gb: float = Field(gt=0, le=1e6, description="Memory of the whole server.")
+    tdp_w: float = Field(gt=0, le=1e4, description="Thermal design power per socket.")
+    idle_w: float = Field(ge=0, le=1e4, description="Power of an idle socket.")
+    memory_idle_w: float = Field(ge=0, le=1e4, description="Idle power of all memory modules.")
+    memory_active_w: float = Field(ge=0, le=1e4, description="Added power of the memory at full bandwidth.")
+
+
+class Nmp(Part):
+    """Near-memory processing: memory modules that gather and pool embedding rows by themselves."""
+
+    ranks_per_channel: int = Field(ge=1, le=64, description="Ranks that gather in parallel on each channel.")
+    rank_efficiency: float = Field(
+        default=0.6, gt=0, le=1, description="Share of ranks x channel bandwidth that a gather reaches."
+    )
+    idle_w: float = Field(default=0.0, ge=0, le=1e4, description="Idle power of the processing units.")
+    active_w: float = Field(default=0.0, ge=0, le=1e4, description="Added power when all ranks gather.")
+    energy_saving: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of a gathered byte's memory energy that is saved."
+    )
+
+
+class Accelerator(Part):
+    """An accelerator with its own memory behind a host link; figures are per device."""
+
+    name: str | None = None
+    count: int = Field(default=1, ge=1, le=64)
+    peak_tflop_s: float = Field(gt=0, le=1e6, description="Peak rate at the precision the model runs in.")
+    memory_gb_s: float = Field(gt=0, le=1e6, description="Peak memory bandwidth.")
+    memory_gb: float = Field(gt=0, le=1e5, description="Memory capacity.")
+    tdp_w: float = Field(gt=0, le=1e4, description="Board power limit.")
+    idle_w: float = Field(ge=0, le=1e4, description="Power of an idle board.")
+    uncapped_w: float | None = Field(
+        default=None, gt=0, le=1e5,
+        description="Power the board would draw at its rated clock; above tdp_w the clock falls.",
+    )
+    launch_us: float = Field(default=5.0, ge=0, le=1e6, description="Cost of one operator launch.")
+    link_gb_s: float = Field(gt=0, le=1e5, description="Host link, bandwidth in practice.")
+    link_us: float = Field(default=10.0, ge=0, le=1e6, description="Host link, latency of one transfer.")
+
+
+class ServerType(Part):
+    """A kind of server, how many there are, and what one costs."""
+
+    catalogue: str | None = Field(default=None, description="Name in the catalogue that this entry starts from.")
+    title: str | None = None
+    available: int = Field(default=0, ge=0, le=1_000_000, description="Servers of this type.")
+    cost_per_h: float | None = Field(default=None, ge=0, le=1e9, description="Cost per server and hour.")
+    power_budget_w: float | None = Field(
+        default=None, ge=0, le=1e6, description="Power one server may draw; by default the sum of its parts."
+    )
+    board_w: float = Field(default=0.0, ge=0, le=1e4, description="Fans, board, disks, network: always drawn.")
+    cpu: Cpu | None = None
+    nmp: Nmp | None = None
+    accelerator: Accelerator | None = None

@@ -1,0 +1,1 @@
+"""Stage 1: the best schedule of one server for one model."""

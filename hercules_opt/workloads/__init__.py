@@ -1,0 +1,1 @@
+"""Recommendation models as operators, and how their queries arrive."""
