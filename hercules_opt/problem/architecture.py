@@ -105,8 +105,8 @@ class Architecture(Part):
     """Tables, layers and how they are joined.
 
     The dense features pass the bottom MLP (or go on as they are), the vectors of the tables are gathered and
-    pooled, the interaction joins both, and the top MLP scores the item. Several tasks share the top MLP and add
-    a small MLP each. The input width of every layer is derived; only output widths are written.
+    pooled, the interaction joins both, and the top MLP scores the item. Several tasks share the top MLP and
+    add a small MLP each. The input width of every layer is derived; only output widths are written.
     """
 
     tables: Annotated[tuple[Tables, ...], Strict(strict=False), Field(min_length=1, max_length=1000)]
