@@ -18,16 +18,22 @@ if TYPE_CHECKING:
     from hercules_opt.problem.library import library_names
     from hercules_opt.problem.loading import load_instance, save_instance
     from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
+    from hercules_opt.simulation.server import ServerRun, simulate_server
+    from hercules_opt.simulation.stages import Stage, Trace
 
 _HOMES = {
     "EfficiencyTable": "problem.table",
     "InputError": "errors",
     "Instance": "problem.instance",
     "PairEfficiency": "problem.table",
+    "ServerRun": "simulation.server",
+    "Stage": "simulation.stages",
+    "Trace": "simulation.stages",
     "catalogue": "problem.catalogue",
     "library_names": "problem.library",
     "load_instance": "problem.loading",
     "save_instance": "problem.loading",
+    "simulate_server": "simulation.server",
 }
 
 __all__ = [
@@ -35,11 +41,15 @@ __all__ = [
     "InputError",
     "Instance",
     "PairEfficiency",
+    "ServerRun",
+    "Stage",
+    "Trace",
     "__version__",
     "catalogue",
     "library_names",
     "load_instance",
     "save_instance",
+    "simulate_server",
 ]
 
 

@@ -1,0 +1,1 @@
+"""Discrete-event simulation: one server that answers queries, piece by piece."""

@@ -1,0 +1,188 @@
+"""Run a trace of queries through the stages of a server, in chunks, so that memory follows the backlog."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hercules_opt.simulation.stages import FloatArray, IntArray, Stage, Trace, check_network
+
+if TYPE_CHECKING:
+    from hercules_opt.simulation.kernels import Line, Service
+
+#: Pieces handed to the kernels at once: few enough that the queues stay in a core's cache.
+CHUNK_PIECES = 8192
+
+
+@dataclass(frozen=True)
+class StageUse:
+    """What one stage did inside the observed window.
+
+    Attributes
+    ----------
+    utilization
+        Mean share of the servers that were busy.
+    mean_queue
+        Mean number of pieces that waited.
+    mean_batch_items, mean_batch_pieces
+        Items and pieces per batch started; NaN when none was.
+    """
+
+    name: str
+    utilization: float
+    mean_queue: float
+    mean_batch_items: float
+    mean_batch_pieces: float
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkRun:
+    """When each query of a trace was done, shape (queries,), and the use of each stage."""
+
+    done_ms: FloatArray
+    stages: tuple[StageUse, ...]
+
+
+def run_network(
+    stages: Sequence[Stage],
+    trace: Trace,
+    *,
+    batch_items: int | None = None,
+    seed: int = 0,
+    window_ms: tuple[float, float] = (-math.inf, math.inf),
+) -> NetworkRun:
+    """Simulate ``trace`` from an empty server until its last query is done.
+
+    Parameters
+    ----------
+    stages
+        In the order in which every piece passes them.
+    batch_items
+        Largest piece that a query is split into; None: queries stay whole.
+    seed
+        For stages with exponential service; stage ``i`` draws from stream ``i``.
+    window_ms
+        Beginning and end of the time over which the use of the stages is counted.
+    """
+    stages = check_network(stages, batch_items, int(trace.items.max()))
+    batch_items = int(trace.items.max()) if batch_items is None else int(batch_items)
+    return _Network(stages, seed, window_ms).run(trace, batch_items)
+
+
+class _Network:
+    """The state of a run: a line before each stage and one behind the last."""
+
+    def __init__(self, stages: tuple[Stage, ...], seed: int, window_ms: tuple[float, float]) -> None:
+        # Imported here, so that importing this module does not load numba.
+        from hercules_opt.simulation import kernels
+
+        self.kernels = kernels
+        self.stages = stages
+        self.window_ms = (float(window_ms[0]), float(window_ms[1]))
+        self.lines = [self._new_line(2 * CHUNK_PIECES) for _ in range(len(stages) + 1)]
+        self.services = [self._new_service(stage.servers) for stage in stages]
+        self.scratch = [np.zeros((stage.servers, 2), dtype=np.int64) for stage in stages]
+        self.totals = np.zeros((len(stages), 5))
+        self.keys = _stream_keys(stages, seed)
+
+    def run(self, trace: Trace, batch_items: int) -> NetworkRun:
+        times, sizes = trace.times_ms, trace.items
+        done_ms = np.empty(times.size)
+        pieces_before = np.concatenate(([0], np.cumsum(-(-sizes // batch_items))))
+        first = 0
+        while first < times.size:
+            enough = np.searchsorted(pieces_before, pieces_before[first] + CHUNK_PIECES, side="right") - 1
+            last = max(int(enough), first + 1)
+            self._reserve(0, int(pieces_before[last] - pieces_before[first]))
+            self.kernels.split_queries(times, sizes, first, last, batch_items, self.lines[0])
+            self._advance(float(times[last]) if last < times.size else math.inf, done_ms)
+            first = last
+        observed_ms = min(self.window_ms[1], float(done_ms.max())) - max(self.window_ms[0], float(times[0]))
+        return NetworkRun(done_ms, tuple(self._use(i, observed_ms) for i in range(len(self.stages))))
+
+    def _advance(self, horizon_ms: float, done_ms: FloatArray) -> None:
+        for i, stage in enumerate(self.stages):
+            service = self.services[i]
+            self._reserve(i + 1, self._kept(i))
+            self.kernels.advance(
+                self.lines[i],
+                service,
+                stage.table_ms,
+                stage.fuse_items or 0,
+                self.keys[i],
+                self.scratch[i],
+                horizon_ms,
+                self.window_ms,
+                self.totals[i],
+                self.lines[i + 1],
+            )
+        self.kernels.note_ends(self.lines[-1], done_ms)
+
+    def _kept(self, index: int) -> int:
+        """Return how many pieces of a line are still needed: those that wait and those in service."""
+        line = self.lines[index]
+        return int(line.ends[1]) - self._oldest(index)
+
+    def _oldest(self, index: int) -> int:
+        line = self.lines[index]
+        oldest = int(line.ends[0])
+        if index < len(self.services):
+            service = self.services[index]
+            slots = (service.ends[0] + np.arange(service.ends[1])) & (service.finish_ms.size - 1)
+            oldest = min([oldest, *service.first[slots].tolist()])
+        return oldest
+
+    def _reserve(self, index: int, more: int) -> None:
+        """Double a line's rings until ``more`` further pieces fit."""
+        line = self.lines[index]
+        oldest, kept = self._oldest(index), self._kept(index)
+        if kept + more <= line.time_ms.size:
+            return
+        larger = self._new_line(kept + more)
+        numbers = np.arange(oldest, int(line.ends[1]))
+        source, to = numbers & (line.time_ms.size - 1), numbers & (larger.time_ms.size - 1)
+        larger.time_ms[to] = line.time_ms[source]
+        larger.query[to] = line.query[source]
+        larger.items[to] = line.items[source]
+        larger.ends[:] = line.ends
+        self.lines[index] = larger
+
+    def _new_line(self, pieces: int) -> Line:
+        size = _power_of_two(pieces)
+        empty: IntArray = np.zeros(size, dtype=np.int64)
+        return self.kernels.Line(np.zeros(size), empty, empty.copy(), np.zeros(2, dtype=np.int64))
+
+    def _new_service(self, servers: int) -> Service:
+        size = _power_of_two(servers)
+        empty: IntArray = np.zeros(size, dtype=np.int64)
+        return self.kernels.Service(np.zeros(size), empty, empty.copy(), np.zeros(3, dtype=np.int64))
+
+    def _use(self, index: int, observed_ms: float) -> StageUse:
+        stage, totals, k = self.stages[index], self.totals[index], self.kernels
+        batches = totals[k.BATCHES] or math.nan
+        observed_ms = observed_ms if observed_ms > 0 else math.nan
+        return StageUse(
+            name=stage.name,
+            utilization=float(totals[k.BUSY_MS] / (observed_ms * stage.servers)),
+            mean_queue=float(totals[k.WAITED_MS] / observed_ms),
+            mean_batch_items=float(totals[k.ITEMS] / batches),
+            mean_batch_pieces=float(totals[k.PIECES] / batches),
+        )
+
+
+def _power_of_two(at_least: int) -> int:
+    return 1 << max(at_least - 1, 1).bit_length()
+
+
+def _stream_keys(stages: tuple[Stage, ...], seed: int) -> list[np.uint64]:
+    """Return each stage's random stream; 0 stands for deterministic service."""
+    drawn = np.random.SeedSequence(seed).generate_state(len(stages), np.uint64)
+    one = np.uint64(1)
+    return [
+        key | one if stage.variability == "exponential" else np.uint64(0)
+        for stage, key in zip(stages, drawn, strict=True)
+    ]

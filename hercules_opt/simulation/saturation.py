@@ -1,0 +1,41 @@
+"""The rate at which a server completes queries when all of its servers are busy all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hercules_opt.simulation.stages import FloatArray, IntArray, Stage, Trace, check_network
+
+
+def saturation_of_trace(stages: Sequence[Stage], trace: Trace, batch_items: int | None = None) -> float:
+    """Return the saturation rate in queries per second for the query sizes of a trace.
+
+    With an endless queue every service starts with all servers busy, and fusion fills every batch as far
+    as the order of the pieces allows. A stage then completes servers / (mean batch time x batches per
+    query), and the slowest stage sets the rate. A load below it is stable, since the backlog shrinks
+    whenever it is large.
+    """
+    sizes = trace.items
+    stages = check_network(stages, batch_items, int(sizes.max()))
+    piece = int(sizes.max()) if batch_items is None else batch_items
+    return min(1000.0 * stage.servers * sizes.size / _total_ms(stage, sizes, piece) for stage in stages)
+
+
+def _total_ms(stage: Stage, sizes: IntArray, piece: int) -> float:
+    """Return the mean service time that all queries together need at one stage, every server busy."""
+    busy_ms = stage.table_ms[-1]
+    if stage.fuse_items is None:
+        full = int((sizes // piece).sum())
+        rest = np.bincount(sizes % piece, minlength=1)
+        per_rest = busy_ms[: rest.size].copy()
+        per_rest[0] = 0.0
+        return float(full * busy_ms[min(piece, stage.max_items)] + rest @ per_rest)
+    return _fused_ms(busy_ms, sizes, piece, stage.fuse_items)
+
+
+def _fused_ms(busy_ms: FloatArray, sizes: IntArray, piece: int, fuse_items: int) -> float:
+    from hercules_opt.simulation import kernels
+
+    return float(kernels.fused_total_ms(busy_ms, sizes, piece, fuse_items))
