@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 from hercules_opt.errors import InputError, nearest_name
 from hercules_opt.problem.files import read_text, write_text
 from hercules_opt.problem.instance import FORMAT, Instance
-from hercules_opt.problem.library import catalogue_entry, library_path
+from hercules_opt.problem.library import catalogue_entry, library_path, overridden, with_parts
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.problem.validation import input_error
 
@@ -74,29 +73,23 @@ def _resolve_catalogue(raw: dict[str, Any], group: Literal["servers", "models"])
     if not isinstance(entries, dict):
         return
     for name, entry in entries.items():
-        if not isinstance(entry, dict) or "catalogue" not in entry:
+        if not isinstance(entry, dict):
             continue
-        key = f"{group}.{name}.catalogue"
-        if not isinstance(entry["catalogue"], str):
-            raise InputError("must be a string", key=key, found=entry["catalogue"])
-        try:
-            base = catalogue_entry(group, entry["catalogue"])
-        except InputError as error:
-            raise InputError(error.rule, key=key, found=error.found, hint=error.hint) from None
-        entries[name] = _merged(base, entry)
+        if "catalogue" in entry:
+            entries[name] = _from_catalogue(group, name, entry)
+        if group == "servers":
+            entries[name] = with_parts(entries[name], key=f"servers.{name}")
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge tables key by key; a figure (a table with ``value``) or a list replaces what it overrides."""
-    merged = dict(base)
-    for key, entry in over.items():
-        below = merged.get(key)
-        nested = isinstance(entry, Mapping) and isinstance(below, Mapping)
-        if nested and "value" not in entry and "value" not in below:  # type: ignore[operator]
-            merged[key] = _merged(below, entry)  # type: ignore[arg-type]
-        else:
-            merged[key] = entry
-    return merged
+def _from_catalogue(group: Literal["servers", "models"], name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    key = f"{group}.{name}.catalogue"
+    if not isinstance(entry["catalogue"], str):
+        raise InputError("must be a string", key=key, found=entry["catalogue"])
+    try:
+        base = catalogue_entry(group, entry["catalogue"])
+    except InputError as error:
+        raise InputError(error.rule, key=key, found=error.found, hint=error.hint) from None
+    return overridden(base, entry)
 
 
 def _named_file(raw: dict[str, Any], group: str, inline: str, folder: Path) -> Path | None:
