@@ -88,8 +88,8 @@ def overridden(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     """Return ``base`` with changes: tables are merged key by key.
 
     A figure (a table with ``value``), a list, a part taken by name from the catalogue, and a table of another
-    variant (another ``distribution`` or ``unit``) replace what they override. Figures of ``base`` keep
-    their origin and those of ``changes`` have their own: ``kind`` and ``source`` of a table speak for its own.
+    variant (another ``distribution`` or ``unit``) replace what they override. Figures of ``base`` keep their
+    origin: the ``kind`` and ``source`` of ``changes`` speak for its own figures only.
     """
     merged = _with_own_origin(base)
     for key, entry in changes.items():
