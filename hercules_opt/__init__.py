@@ -18,29 +18,40 @@ if TYPE_CHECKING:
     from hercules_opt.problem.library import library_names
     from hercules_opt.problem.loading import load_instance, save_instance
     from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
+    from hercules_opt.provisioning.plan import Plan
+    from hercules_opt.provisioning.policies.greedy import Greedy
+    from hercules_opt.provisioning.problem import ProvisioningProblem
+    from hercules_opt.provisioning.provision import provision
     from hercules_opt.simulation.server import ServerRun, simulate_server
     from hercules_opt.simulation.stages import Stage, Trace
 
 _HOMES = {
     "EfficiencyTable": "problem.table",
+    "Greedy": "provisioning.policies.greedy",
     "InputError": "errors",
     "Instance": "problem.instance",
     "PairEfficiency": "problem.table",
+    "Plan": "provisioning.plan",
+    "ProvisioningProblem": "provisioning.problem",
     "ServerRun": "simulation.server",
     "Stage": "simulation.stages",
     "Trace": "simulation.stages",
     "catalogue": "problem.catalogue",
     "library_names": "problem.library",
     "load_instance": "problem.loading",
+    "provision": "provisioning.provision",
     "save_instance": "problem.loading",
     "simulate_server": "simulation.server",
 }
 
 __all__ = [
     "EfficiencyTable",
+    "Greedy",
     "InputError",
     "Instance",
     "PairEfficiency",
+    "Plan",
+    "ProvisioningProblem",
     "ServerRun",
     "Stage",
     "Trace",
@@ -48,6 +59,7 @@ __all__ = [
     "catalogue",
     "library_names",
     "load_instance",
+    "provision",
     "save_instance",
     "simulate_server",
 ]

@@ -1,0 +1,66 @@
+"""Certificates: what a plan stores so that its bounds can be recomputed without a solver.
+
+A leaf holds a price (multiplier) for each server type and, for each model, the least it pays for a cover at
+these prices. Their sum minus the prices of all available servers is a lower bound (weak duality). Where one
+set of prices is not enough, a branch splits one count into "at most k" and "at least k + 1"; the bound is the
+lower of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+#: ``bound``: a lower bound on power in W. ``infeasible``: no plan covers; powers count as zero, every leaf is
+#: above zero.
+CertificateKind = Literal["bound", "infeasible"]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """Prices, and the least that each model pays.
+
+    Parameters
+    ----------
+    multipliers
+        Price per server of each type, at least 0, in W (without unit in an infeasibility proof).
+    least
+        Lower bound on each model's power plus prices in the leaf's box; ``None`` where nothing in it covers.
+    """
+
+    multipliers: tuple[float, ...]
+    least: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One count split in two: at most ``count`` servers, or at least one more."""
+
+    server_type: int
+    model: int
+    count: int
+    at_most: Node
+    at_least: Node
+
+
+Node = Leaf | Branch
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A proof for one interval; ``bound`` is in W, ``None`` in an infeasibility proof."""
+
+    kind: CertificateKind
+    bound: float | None
+    root: Node
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Iterate over the leaves."""
+        nodes: list[Node] = [self.root]
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, Leaf):
+                yield node
+            else:
+                nodes += [node.at_least, node.at_most]

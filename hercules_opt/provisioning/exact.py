@@ -1,0 +1,182 @@
+"""Exact arithmetic: a figure means its shortest decimal text, and one interval becomes a program in whole
+numbers.
+
+Every coverage of a model is a multiple of the greatest common divisor of its rates, so rates are counted in
+that unit and the required load is rounded up to the next multiple: nothing is lost and nothing is
+approximated. Powers are counted in their own greatest common divisor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from hercules_opt.provisioning.problem import IntArray, ProvisioningProblem
+
+#: One row per model, one entry per server type.
+Rows = tuple[tuple[int, ...], ...]
+
+
+def exact(figure: float) -> Fraction:
+    """Return the figure that a float's shortest decimal text names (0.1 is one tenth)."""
+    return Fraction(repr(float(figure)))
+
+
+def float_at_most(value: Fraction) -> float:
+    """Return a float close to ``value`` whose decimal text is not above it."""
+    figure = float(value)
+    while exact(figure) > value:
+        figure = math.nextafter(figure, -math.inf)
+    return figure
+
+
+def common_unit(values: Iterable[Fraction]) -> Fraction:
+    """Return the largest number that all values are whole multiples of; 1 where there are none."""
+    listed = [value for value in values if value]
+    if not listed:
+        return Fraction(1)
+    denominator = math.lcm(*(value.denominator for value in listed))
+    return Fraction(math.gcd(*(int(value * denominator) for value in listed)), denominator)
+
+
+@dataclass(frozen=True)
+class ExactInterval:
+    """One interval in whole numbers; models are rows, server types are columns.
+
+    Parameters
+    ----------
+    rates
+        Rate of one server in the model's own unit; 0 where the type cannot serve the model.
+    needs
+        Least coverage of each model in the same unit.
+    costs
+        Power of one server in units of ``cost_unit``.
+    available
+        Servers of each type.
+    cost_unit
+        Watts that one unit of cost stands for.
+    weights
+        QPS that one unit of each model's coverage stands for.
+    """
+
+    rates: Rows
+    needs: tuple[int, ...]
+    costs: Rows
+    available: tuple[int, ...]
+    cost_unit: Fraction
+    weights: tuple[Fraction, ...]
+
+    def coverage(self, model: int, counts: Sequence[int]) -> int:
+        """Return the coverage of one model by its server counts."""
+        return sum(rate * count for rate, count in zip(self.rates[model], counts, strict=True))
+
+    def short_models(self, counts: Rows) -> list[int]:
+        """Return the models whose need is not covered."""
+        return [m for m, row in enumerate(counts) if self.coverage(m, row) < self.needs[m]]
+
+    def fits(self, counts: Rows) -> bool:
+        """Return whether no type is used more often than it is available."""
+        used = (sum(column) for column in zip(*counts, strict=True))
+        return all(count <= most for count, most in zip(used, self.available, strict=True))
+
+    def solved_by(self, counts: Rows) -> bool:
+        """Return whether the counts cover every need within availability."""
+        return self.fits(counts) and not self.short_models(counts)
+
+    def cost(self, counts: Rows) -> int:
+        """Return the power of the counts in units of ``cost_unit``."""
+        return sum(
+            cost * count
+            for prices, row in zip(self.costs, counts, strict=True)
+            for cost, count in zip(prices, row, strict=True)
+        )
+
+    def with_needs(self, needs: Sequence[int]) -> ExactInterval:
+        """Return the same interval with other needs."""
+        return ExactInterval(
+            self.rates, tuple(needs), self.costs, self.available, self.cost_unit, self.weights
+        )
+
+
+@dataclass(frozen=True)
+class ExactProblem:
+    """All intervals of a problem in exact numbers, and the way back to watts and QPS."""
+
+    rates_qps: tuple[tuple[Fraction, ...], ...]
+    powers_w: tuple[tuple[Fraction, ...], ...]
+    required_qps: tuple[tuple[Fraction, ...], ...]
+    durations_h: tuple[Fraction, ...]
+    intervals: tuple[ExactInterval, ...]
+
+    @classmethod
+    def of(cls, problem: ProvisioningProblem) -> ExactProblem:
+        """Read a problem's figures by their decimal text; every pair that can serve needs a known power."""
+        problem.require_power()
+        _, types, models = problem.shape
+        usable = problem.can_serve
+        zero = Fraction(0)
+        rates = tuple(
+            tuple(exact(problem.qps[h, m]) if usable[h, m] else zero for h in range(types))
+            for m in range(models)
+        )
+        powers = tuple(
+            tuple(exact(problem.power_w[h, m]) if usable[h, m] else zero for h in range(types))
+            for m in range(models)
+        )
+        over = [1 + exact(share) for share in problem.over_provision]
+        required = tuple(
+            tuple(factor * exact(load) for factor, load in zip(over, row, strict=True))
+            for row in problem.load_qps
+        )
+        weights = tuple(common_unit(row) for row in rates)
+        cost_unit = common_unit(power for row in powers for power in row)
+        whole_rates = tuple(
+            tuple(int(rate / unit) for rate in row) for row, unit in zip(rates, weights, strict=True)
+        )
+        costs = tuple(tuple(int(power / cost_unit) for power in row) for row in powers)
+        available = tuple(int(count) for count in problem.available)
+        intervals = tuple(
+            ExactInterval(
+                whole_rates,
+                tuple(math.ceil(load / unit) for load, unit in zip(row, weights, strict=True)),
+                costs, available, cost_unit, weights,
+            )
+            for row in required
+        )  # fmt: skip
+        durations = tuple(exact(hours) for hours in problem.duration_h)
+        return cls(rates, powers, required, durations, intervals)
+
+    def power(self, counts: Rows) -> Fraction:
+        """Return the provisioned power in W."""
+        return sum(
+            (
+                power * count
+                for powers, row in zip(self.powers_w, counts, strict=True)
+                for power, count in zip(powers, row, strict=True)
+            ),
+            Fraction(0),
+        )
+
+    def shortfall(self, interval: int, counts: Rows) -> list[Fraction]:
+        """Return the QPS that each model is short of its required load in one interval."""
+        rows = zip(self.required_qps[interval], self.rates_qps, counts, strict=True)
+        return [
+            max(Fraction(0), need - sum(rate * count for rate, count in zip(rates, row, strict=True)))
+            for need, rates, row in rows
+        ]
+
+    def time_weighted_mean(self, values: Sequence[Fraction]) -> Fraction:
+        """Return the mean over all intervals, weighted by their length."""
+        total = sum(
+            (value * hours for value, hours in zip(values, self.durations_h, strict=True)), Fraction(0)
+        )
+        return total / sum(self.durations_h)
+
+
+def as_array(counts: Rows) -> IntArray:
+    """Return counts by server type and model, shape (h, m)."""
+    return np.array(counts, dtype=np.int64).T

@@ -1,0 +1,143 @@
+"""A plan: server counts per interval, and all that is claimed of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from hercules_opt._version import __version__
+from hercules_opt.errors import InputError
+from hercules_opt.problem.provenance import Kind
+from hercules_opt.provisioning.certificate import Certificate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+Status = Literal["optimal", "feasible", "infeasible", "unknown"]
+#: Who vouches for an interval's bound (or infeasibility): a certificate that can be recomputed, a solver,
+#: nobody.
+BoundSource = Literal["certified", "claimed", "none"]
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+BOUND_SOURCES: tuple[BoundSource, ...] = get_args(BoundSource)
+
+#: Largest relative gap of a plan that is called optimal.
+OPTIMAL_GAP = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Server counts for t intervals, h server types and m models; arrays are read-only.
+
+    Parameters
+    ----------
+    server_types, models
+        Names along the axes of ``counts``.
+    status
+        The worst of the intervals': *infeasible* if one is proven so, else *unknown* if one is not covered,
+        else *feasible* if one lacks a proven gap of at most 1e-6, else *optimal*.
+    interval_status
+        Status of each interval.
+    counts
+        Servers, shape (t, h, m). Those of an uncovered interval fall short, as ``shortfall`` says; where the
+        interval is infeasible they have the least total shortfall, to the solver's tolerance.
+    power_w, servers
+        Provisioned power and activated servers per interval, shape (t,).
+    shortfall
+        QPS that are missing to the required load, shape (t, m).
+    objective
+        Mean of ``power_w`` weighted by the length of the intervals; ``None`` if one is not covered.
+    interval_bound
+        Lower bound on each interval's power in W, shape (t,); NaN where there is none.
+    interval_gap
+        (power - bound) / power, shape (t,); NaN where there is no bound or the interval is not covered.
+    bound, gap
+        Lower bound on the objective, and the worst interval's gap; ``None`` if an interval has none.
+    bound_source
+        Per interval, who vouches for the bound, or for the infeasibility.
+    certificate
+        Per interval, a proof that ``verify`` recomputes, or ``None``. It may prove less than a claimed bound.
+    policy, solver, objective_name
+        What was asked for; ``solver`` is "none" where the policy needs none.
+    requested_gap, time_limit_s
+        The gap at which the search could stop, and its time limit.
+    runtime_s
+        Time the call took.
+    stopped_by
+        Why it ended early: "time_limit", "node_limit", "solver_failure", "interrupt"; ``None`` if it did not.
+    provenance
+        Weakest kind among the (server type, model) pairs that are used; ``None`` if none is.
+    version
+        Version of hercules_opt that made the plan.
+    """
+
+    server_types: tuple[str, ...]
+    models: tuple[str, ...]
+    status: Status
+    interval_status: tuple[Status, ...]
+    counts: IntArray
+    power_w: FloatArray
+    servers: IntArray
+    shortfall: FloatArray
+    objective: float | None
+    interval_bound: FloatArray
+    interval_gap: FloatArray
+    bound: float | None
+    gap: float | None
+    bound_source: tuple[BoundSource, ...]
+    certificate: tuple[Certificate | None, ...]
+    policy: str
+    solver: str
+    objective_name: str
+    requested_gap: float
+    time_limit_s: float | None
+    runtime_s: float
+    stopped_by: str | None
+    provenance: Kind | None
+    version: str = __version__
+
+    def __post_init__(self) -> None:
+        """Check shapes and kinds of numbers; freeze the arrays."""
+        intervals, types, models = len(self.interval_status), len(self.server_types), len(self.models)
+        shapes = {
+            "counts": (intervals, types, models),
+            "power_w": (intervals,),
+            "servers": (intervals,),
+            "shortfall": (intervals, models),
+            "interval_bound": (intervals,),
+            "interval_gap": (intervals,),
+        }
+        whole = ("counts", "servers")
+        for name, shape in shapes.items():
+            given = np.asarray(getattr(self, name))
+            if given.shape != shape:
+                raise InputError(f"must have shape {shape}", where="plan", key=name, found=given.shape)
+            if name in whole and not np.issubdtype(given.dtype, np.integer):
+                raise InputError("must be whole numbers", where="plan", key=name, found=given.dtype)
+            array = given.astype(np.int64 if name in whole else np.float64)
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        for name in ("bound_source", "certificate"):
+            if len(getattr(self, name)) != intervals:
+                raise InputError(f"must have {intervals} entries", where="plan", key=name)
+
+    @property
+    def covered(self) -> npt.NDArray[np.bool_]:
+        """Which intervals the plan says it covers, shape (t,)."""
+        return np.array([status in ("optimal", "feasible") for status in self.interval_status], dtype=bool)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the counts above zero as rows of interval, server_type, model, count."""
+        import pandas as pd
+
+        rows = [
+            (int(t), self.server_types[h], self.models[m], int(self.counts[t, h, m]))
+            for t, h, m in np.argwhere(self.counts != 0)
+        ]
+        return pd.DataFrame(rows, columns=["interval", "server_type", "model", "count"])

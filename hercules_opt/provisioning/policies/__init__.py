@@ -1,0 +1,20 @@
+"""Policies by name: how the servers of one interval are chosen."""
+
+from __future__ import annotations
+
+from hercules_opt.errors import InputError, nearest_name
+from hercules_opt.provisioning.policies.base import IntervalAnswer, Policy
+from hercules_opt.provisioning.policies.greedy import Greedy
+from hercules_opt.provisioning.policies.hercules import Hercules
+
+#: Every policy that ``provision`` knows by name.
+POLICIES: dict[str, type[Policy]] = {"hercules": Hercules, "greedy": Greedy}
+
+__all__ = ["POLICIES", "Greedy", "Hercules", "IntervalAnswer", "Policy", "policy_named"]
+
+
+def policy_named(name: str) -> Policy:
+    """Return a policy by its name; raise ``InputError`` with the nearest one if there is none."""
+    if not isinstance(name, str) or name not in POLICIES:
+        raise InputError("unknown policy", where="policy", found=name, hint=nearest_name(str(name), POLICIES))
+    return POLICIES[name]()

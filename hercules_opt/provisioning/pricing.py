@@ -1,0 +1,188 @@
+"""Prices of availability by column generation, every bound computed exactly.
+
+At given prices every model buys its own cheapest cover (an exact knapsack), which gives a lower bound. A
+linear program over the covers seen so far proposes the next prices (Dantzig-Wolfe decomposition by model);
+when no model finds a new cover, no prices are better. Floating point only proposes: prices are rounded to
+decimals and everything else is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from scipy import optimize
+
+from hercules_opt.provisioning.box import Box
+from hercules_opt.provisioning.certificate import CertificateKind, Leaf
+from hercules_opt.provisioning.cover import least_cover
+from hercules_opt.provisioning.effort import Effort
+from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
+from hercules_opt.provisioning.highs import lp_multipliers
+from hercules_opt.provisioning.problem import FloatArray
+
+_ROUND_LIMIT = 150
+#: A share or overuse below this is rounding.
+_TINY = 1e-6
+_MOST_PENALTY = 1e9
+
+#: One model's counts: the model's index, and servers by type.
+Column = tuple[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Answer of the linear program over the covers seen: what it mixes, and the prices that follow.
+
+    Parameters
+    ----------
+    value
+        Its optimum, in W.
+    prices
+        Price of each server type in W, shape (h,).
+    counts
+        Servers, shape (m, h); fractional where covers are mixed.
+    columns
+        The covers that are mixed.
+    overuse
+        Servers beyond availability, at a penalty.
+    """
+
+    value: float
+    prices: FloatArray
+    counts: FloatArray
+    columns: tuple[Column, ...]
+    overuse: float
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A leaf for a box, its exact bound in W (``None``: the box is empty) and the last mixture."""
+
+    leaf: Leaf
+    bound: Fraction | None
+    mixture: Mixture | None = None
+
+
+class PriceSearch:
+    """The covers seen so far in one interval, and the search for prices in a box.
+
+    Parameters
+    ----------
+    interval
+        The interval.
+    kind
+        ``"bound"``: servers cost their power. ``"infeasible"``: they cost nothing but their price.
+    best
+        Known counts that cover; their covers are the first ones seen.
+    """
+
+    def __init__(self, interval: ExactInterval, kind: CertificateKind, best: Rows | None) -> None:
+        """Choose the grid on which prices and costs are whole numbers."""
+        self.interval = interval
+        self._with_power = kind == "bound"
+        unit = interval.cost_unit if self._with_power else Fraction(1)
+        dearest = float(max(map(max, interval.costs)) * unit) if self._with_power else 1.0
+        self._scale = dearest or 1.0
+        self._digits = max(0, 10 - math.ceil(math.log10(self._scale)))
+        self._grid = math.lcm(10**self._digits, unit.denominator)
+        watts = unit * self._grid if self._with_power else Fraction(0)
+        self._costs = [tuple(int(cost * watts) for cost in row) for row in interval.costs]
+        self._columns: dict[Column, float] = {}
+        self._penalty = 1.0
+        if best is not None:
+            self._penalty = max(1.0, float(interval.cost(best) * unit) / self._scale)
+            for m, counts in enumerate(best):
+                self._add(m, counts)
+
+    def improve(
+        self, box: Box, start: Leaf | None, enough: Callable[[Fraction | None], bool], effort: Effort
+    ) -> Priced:
+        """Raise the bound of a box, from a leaf to begin at, until it is enough or no prices are better."""
+        best: Priced | None = None
+        for prices in self._first_prices(box, start):
+            best = _better(best, self._priced(box, prices))
+            if enough(best.bound) or effort.expired:
+                return best
+        assert best is not None
+        penalty = self._penalty
+        for _ in range(_ROUND_LIMIT):
+            mixture = self._mix(box, penalty)
+            if mixture is None:
+                return best
+            seen = len(self._columns)
+            best = replace(_better(best, self._priced(box, mixture.prices)), mixture=mixture)
+            if enough(best.bound) or best.bound is None or effort.expired:
+                return best
+            tight = mixture.value - float(best.bound) <= 1e-9 * max(self._scale, abs(mixture.value))
+            if tight or len(self._columns) == seen:
+                if mixture.overuse <= _TINY or penalty >= _MOST_PENALTY:
+                    return best
+                penalty *= 1e3
+        return best
+
+    def _first_prices(self, box: Box, start: Leaf | None) -> list[Sequence[float]]:
+        zero = [0.0] * len(self.interval.available)
+        if start is not None:
+            return [start.multipliers]
+        return [zero, lp_multipliers(self.interval, box).tolist()] if self._with_power else [zero]
+
+    def _priced(self, box: Box, prices: Sequence[float] | FloatArray) -> Priced:
+        """Return the exact bound at these prices, and remember the covers they lead to."""
+        rounded = tuple(round(float(price), self._digits) + 0.0 for price in prices)
+        whole = [int(exact(price) * self._grid) for price in rounded]
+        least: list[float | None] = []
+        for m, need in enumerate(self.interval.needs):
+            costs = [cost + price for cost, price in zip(self._costs[m], whole, strict=True)]
+            cover = least_cover(self.interval.rates[m], costs, need, box.low[m], box.high[m])
+            least.append(None if cover is None else float_at_most(Fraction(cover.bound, self._grid)))
+            if cover is not None and cover.counts is not None:
+                self._add(m, cover.counts)
+        return Priced(Leaf(rounded, tuple(least)), self._value(rounded, least))
+
+    def _value(self, prices: Sequence[float], least: Sequence[float | None]) -> Fraction | None:
+        paid = [exact(figure) for figure in least if figure is not None]
+        if len(paid) < len(least):
+            return None
+        earned = [exact(price) * count for price, count in zip(prices, self.interval.available, strict=True)]
+        return sum(paid, Fraction(0)) - sum(earned, Fraction(0))
+
+    def _add(self, model: int, counts: tuple[int, ...]) -> None:
+        if self.interval.needs[model] > 0 and (model, counts) not in self._columns:
+            cost = sum(price * count for price, count in zip(self._costs[model], counts, strict=True))
+            self._columns[model, counts] = float(Fraction(cost, self._grid)) / self._scale
+
+    def _mix(self, box: Box, penalty: float) -> Mixture | None:
+        """Solve the linear program over the covers in the box; overuse of a type costs a penalty."""
+        columns = [column for column in self._columns if box.holds(*column)]
+        active = sorted({m for m, _ in columns})
+        models, types = len(self.interval.needs), len(self.interval.available)
+        use = np.array([counts for _, counts in columns], dtype=np.float64).reshape(len(columns), types)
+        one_each = np.array([[float(m == model) for m, _ in columns] for model in active])
+        result: Any = optimize.linprog(
+            np.concatenate([[self._columns[column] for column in columns], np.full(types, penalty)]),
+            A_ub=np.hstack([use.T, -np.eye(types)]),
+            b_ub=np.array(self.interval.available, dtype=np.float64),
+            A_eq=np.hstack([one_each.reshape(len(active), len(columns)), np.zeros((len(active), types))]),
+            b_eq=np.ones(len(active)),
+            method="highs",
+        )
+        if result.status != 0:
+            return None
+        shares = result.x[: len(columns)]
+        counts = np.zeros((models, types))
+        np.add.at(counts, [m for m, _ in columns], shares[:, np.newaxis] * use)
+        mixed = tuple(column for column, share in zip(columns, shares, strict=True) if share > _TINY)
+        prices: FloatArray = np.maximum(-result.ineqlin.marginals, 0.0) * self._scale
+        overuse = float(result.x[len(columns) :].sum())
+        return Mixture(float(result.fun) * self._scale, prices, counts, mixed, overuse)
+
+
+def _better(old: Priced | None, new: Priced) -> Priced:
+    if old is None or new.bound is None:
+        return new
+    return new if old.bound is not None and new.bound > old.bound else old

@@ -1,0 +1,174 @@
+"""Find certificates: prices of availability, and branching where prices alone do not suffice.
+
+Counts that stay fractional at the best prices are split, lowest bound first, until the bound is close enough
+to the best known plan or the effort is spent. All bounds are exact.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from hercules_opt.provisioning.box import Box
+from hercules_opt.provisioning.certificate import Branch, Certificate, CertificateKind, Node
+from hercules_opt.provisioning.effort import Effort
+from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
+from hercules_opt.provisioning.pricing import Mixture, Priced, PriceSearch
+from hercules_opt.provisioning.problem import FloatArray
+
+_NODE_LIMIT = 300
+_WHOLE = 1e-6
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A certificate (``None`` if infeasibility could not be proven), and the best counts known at its end."""
+
+    certificate: Certificate | None
+    counts: Rows | None
+
+
+def prove_bound(interval: ExactInterval, best: Rows, effort: Effort) -> Proof:
+    """Prove a lower bound on power, as close to that of ``best`` as the effort allows, or find better."""
+    search = _TreeSearch(interval, "bound", effort, best)
+    root = search.run()
+    least = min((bound for bound in _leaf_bounds(root) if bound is not None), default=None)
+    if least is None:  # every leaf is empty, so ``best`` cannot cover: its caller checked that it does
+        raise AssertionError("the bound's proof contradicts a checked cover")
+    bound = float_at_most(_next_multiple(least, interval.cost_unit))
+    return Proof(Certificate("bound", bound, _frozen(root)), search.best)
+
+
+def prove_infeasible(interval: ExactInterval, effort: Effort) -> Proof:
+    """Prove that nothing covers, or find counts that do."""
+    search = _TreeSearch(interval, "infeasible", effort, None)
+    root = search.run()
+    if search.best is not None:
+        return Proof(None, search.best)
+    if all(bound is None or bound > 0 for bound in _leaf_bounds(root)):
+        return Proof(Certificate("infeasible", None, _frozen(root)), None)
+    return Proof(None, None)
+
+
+def _next_multiple(value: Fraction, unit: Fraction) -> Fraction:
+    """Round up: every power is a multiple of the common unit of all powers."""
+    return math.ceil(value / unit) * unit
+
+
+@dataclass
+class _Part:
+    """A box with its best leaf so far, and how it was split."""
+
+    box: Box
+    priced: Priced
+    split: tuple[int, int, int] | None = None  # model, server type, count
+    parts: tuple[_Part, _Part] | None = None
+
+
+def _leaf_bounds(part: _Part) -> list[Fraction | None]:
+    if part.parts is None:
+        return [part.priced.bound]
+    return [bound for child in part.parts for bound in _leaf_bounds(child)]
+
+
+def _frozen(part: _Part) -> Node:
+    if part.parts is None or part.split is None:
+        return part.priced.leaf
+    model, server_type, count = part.split
+    return Branch(server_type, model, count, _frozen(part.parts[0]), _frozen(part.parts[1]))
+
+
+class _TreeSearch:
+    """Lowest bound first; stops when the goal is met, or the effort spent."""
+
+    def __init__(
+        self, interval: ExactInterval, kind: CertificateKind, effort: Effort, best: Rows | None
+    ) -> None:
+        self.interval = interval
+        self.kind = kind
+        self.effort = effort
+        self.best = best
+        self.prices = PriceSearch(interval, kind, best)
+
+    def run(self) -> _Part:
+        root = self._evaluate(Box.whole(self.interval), None)
+        queue: list[tuple[float, int, _Part]] = []
+        self._enqueue(queue, root, 0)
+        nodes = 1
+        while queue and nodes < _NODE_LIMIT and not self.effort.expired:
+            _, _, part = heapq.heappop(queue)
+            if self._enough(part.priced.bound) or self._is_settled():
+                break
+            split = _split(part.priced.mixture)
+            if split is None:
+                continue
+            model, server_type, count = split
+            part.split = split
+            part.parts = (
+                self._evaluate(part.box.at_most(model, server_type, count), part),
+                self._evaluate(part.box.at_least(model, server_type, count + 1), part),
+            )
+            for child in part.parts:
+                nodes += 1
+                self._enqueue(queue, child, nodes)
+        return root
+
+    def _is_settled(self) -> bool:
+        return self.kind == "infeasible" and self.best is not None
+
+    @staticmethod
+    def _enqueue(queue: list[tuple[float, int, _Part]], part: _Part, number: int) -> None:
+        if part.priced.bound is not None:
+            heapq.heappush(queue, (float(part.priced.bound), number, part))
+
+    def _evaluate(self, box: Box, parent: _Part | None) -> _Part:
+        start = None if parent is None else parent.priced.leaf
+        priced = self.prices.improve(box, start, self._enough, self.effort)
+        self._offer_whole(priced.mixture)
+        return _Part(box, priced)
+
+    def _enough(self, bound: Fraction | None) -> bool:
+        """Whether a part with this bound needs no more work."""
+        if bound is None:
+            return True
+        if self.kind == "infeasible":
+            return bound > 0
+        assert self.best is not None
+        unit = self.interval.cost_unit
+        target = self.interval.cost(self.best) * unit * (1 - exact(self.effort.gap))
+        return _next_multiple(bound, unit) >= target
+
+    def _offer_whole(self, mixture: Mixture | None) -> None:
+        """Take the linear program's counts as a plan if they are whole, cover exactly and cost less."""
+        if mixture is None or _distance(mixture).max() > _WHOLE:
+            return
+        counts = tuple(tuple(round(float(x)) for x in row) for row in mixture.counts)
+        if not self.interval.solved_by(counts):
+            return
+        if self.best is None or self.interval.cost(counts) < self.interval.cost(self.best):
+            self.best = counts
+
+
+def _distance(mixture: Mixture) -> FloatArray:
+    return np.abs(mixture.counts - np.rint(mixture.counts))
+
+
+def _split(mixture: Mixture | None) -> tuple[int, int, int] | None:
+    """Choose the pair to split on: the most fractional count, else one in which two mixed covers differ."""
+    if mixture is None:
+        return None
+    distance = _distance(mixture)
+    model, server_type = np.unravel_index(int(np.argmax(distance)), distance.shape)
+    if distance[model, server_type] > _WHOLE:
+        return int(model), int(server_type), math.floor(mixture.counts[model, server_type])
+    first: dict[int, tuple[int, ...]] = {}
+    for m, counts in mixture.columns:
+        other = first.setdefault(m, counts)
+        for h, (a, b) in enumerate(zip(other, counts, strict=True)):
+            if a != b:
+                return m, h, min(a, b)
+    return None
