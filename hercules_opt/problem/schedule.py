@@ -8,14 +8,15 @@ from pydantic import Field
 
 from hercules_opt.problem.provenance import Part
 
-Placement = Literal["cpu", "cpu-sd", "cpu-accelerator", "accelerator"]
+Placement = Literal["cpu", "cpu-sd", "cpu-accelerator", "accelerator", "accelerator-hot"]
 
 #: Every placement, and what runs where. "Host" is the CPU with its memory, near-memory processing included.
 PLACEMENTS: dict[Placement, str] = {
     "cpu": "the whole model on the host, one stage",
     "cpu-sd": "S-D pipeline on the host: SparseNet threads feed DenseNet threads",
     "cpu-accelerator": "SparseNet on the host, DenseNet on the accelerator",
-    "accelerator": "the whole model on the accelerator; embeddings that do not fit stay on the host",
+    "accelerator": "the whole model on the accelerator, which holds all embeddings",
+    "accelerator-hot": "the whole model on the accelerator, which holds the hot embeddings; the host gathers the cold",
 }
 
 

@@ -1,0 +1,152 @@
+"""Service time and memory traffic of one batch, operator by operator.
+
+An operator of a batch of b items takes ``launches + hypot(compute, memory)``: the two limits of a roofline, joined
+smoothly (``efficiency.ROOFLINE_EXPONENT``). Operators of one thread run one after the other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hercules_opt.hardware.packing import Device, Host, Operators
+
+#: Smooth maximum: how far, relative to its scale, the transition reaches.
+SOFTNESS = 0.1
+
+
+class Traffic(NamedTuple):
+    """Memory traffic of a batch: ``batch`` bytes whatever its size, and ``item`` bytes per item."""
+
+    batch: jax.Array
+    item: jax.Array
+
+
+class HostThread(NamedTuple):
+    """One of ``threads`` equal threads on a host.
+
+    ``others`` counts the threads of another stage that draw on the same memory, weighted by how much they draw.
+    """
+
+    threads: jax.Array
+    cores: jax.Array
+    batch_size: jax.Array
+    others: jax.Array
+
+
+def soft_excess(value: jax.Array, scale: jax.Array) -> jax.Array:
+    """Return max(value, 0), rounded off around 0 over a distance of ``SOFTNESS`` times ``scale``."""
+    return 0.5 * (value + jnp.sqrt(value * value + (SOFTNESS * scale) ** 2))
+
+
+def _hypot(a: jax.Array, b: jax.Array) -> jax.Array:
+    # The tiny term keeps the derivative finite where both limits are zero (padding).
+    return jnp.sqrt(a * a + b * b + 1e-40)
+
+
+class _HostBytes(NamedTuple):
+    stream_batch: jax.Array
+    stream_item: jax.Array
+    gather_item: jax.Array
+    nmp_item: jax.Array
+
+
+def _host_bytes(host: Host, ops: Operators, select: jax.Array, thread: HostThread) -> _HostBytes:
+    """Return the bytes of each operator that reach DRAM (per batch, per item) and those gathered inside DIMMs.
+
+    Weights and activations of all threads share the last-level cache; what does not fit is streamed.
+    """
+    activations = thread.threads * thread.batch_size * jnp.max(select * ops.activation_bytes)
+    resident = jnp.sum(select * ops.weight_bytes) + activations
+    miss = resident / (resident + host.llc_bytes)
+    table_miss = ops.table_bytes / (ops.table_bytes + host.llc_bytes)
+    rows = ops.gather_bytes + ops.rows * host.row_overhead_bytes
+    inside = host.has_nmp * ops.pooled
+    rewritten = 2.0 * host.bag_rewrite * ops.gather_bytes * (1.0 - inside)
+    commands = inside * (ops.output_bytes + ops.rows * host.nmp_command_bytes)
+    return _HostBytes(
+        stream_batch=select * miss * ops.weight_bytes,
+        stream_item=select * (miss * ops.activation_bytes + rewritten + commands),
+        gather_item=select * table_miss * rows * (1.0 - inside),
+        nmp_item=select * rows * inside,
+    )
+
+
+def host_batch_s(
+    host: Host, ops: Operators, select: jax.Array, thread: HostThread, items: jax.Array, busy: jax.Array
+) -> jax.Array:
+    """Return the time of each operator of a batch in seconds, shape (len(busy), len(items), slots).
+
+    Parameters
+    ----------
+    select
+        Share of each operator that runs here, shape (slots,): 0 or 1, or the share of cold rows of a gather.
+    items
+        Batch sizes, shape (n,).
+    busy
+        Threads of this stage that run at the same time, this one included, shape (k,).
+    """
+    b, k = items[None, :, None], busy[:, None, None] + thread.others
+    moved = _host_bytes(host, ops, select, thread)
+    speed = thread.cores / (1.0 + host.parallel_loss * (thread.cores - 1.0))
+    rows = b + host.half_rows * ops.rows_scale * thread.cores
+    compute = select * ops.flops * rows / (speed * host.core_flop_s)
+    per_byte = _hypot(1.0 / (thread.cores * host.core_bytes_s), k / host.bytes_s)
+    streamed = (moved.stream_batch + (moved.stream_item + moved.gather_item) * b) * per_byte
+    inside = moved.nmp_item * b * k / host.nmp_bytes_s
+    launch = select_launches(ops, select) * (host.launch_s + host.fork_s * jnp.log2(thread.cores))
+    return launch + _hypot(compute, _hypot(streamed, inside))
+
+
+def select_launches(ops: Operators, select: jax.Array) -> jax.Array:
+    """Return the launches of the selected operators: any share of an operator must be launched."""
+    return ops.launches * select / (select + 1e-3) * (1.0 + 1e-3)
+
+
+def host_traffic(host: Host, ops: Operators, select: jax.Array, thread: HostThread) -> tuple[Traffic, Traffic]:
+    """Return the traffic over the memory channels, and the bytes gathered inside the DIMMs."""
+    moved = _host_bytes(host, ops, select, thread)
+    channels = Traffic(jnp.sum(moved.stream_batch), jnp.sum(moved.stream_item + moved.gather_item))
+    return channels, Traffic(jnp.zeros(()), jnp.sum(moved.nmp_item))
+
+
+class DeviceBatch(NamedTuple):
+    """Time of a batch on a device, shape (len(busy), len(items)), and its parts, shape (len(items), slots)."""
+
+    total_s: jax.Array
+    full_s: jax.Array
+    roofline_s: jax.Array
+    launch_s: jax.Array
+    link_s: jax.Array
+
+
+def device_batch(
+    device: Device, ops: Operators, select: jax.Array, link_bytes: jax.Array, items: jax.Array, busy: jax.Array
+) -> DeviceBatch:
+    """Return the time of a fused batch on an accelerator.
+
+    Alone, an instance takes launches + rooflines at the occupancy of its batch + transfer. Co-located instances fill
+    each other's gaps until the device, or its link, is busy all the time: then the full-occupancy times add up.
+
+    Parameters
+    ----------
+    link_bytes
+        Bytes per item that cross the host link.
+    busy
+        Instances at work at the same time on all devices, shape (k,).
+    """
+    b = items[:, None]
+    rows = ops.gather_bytes + ops.rows * device.row_overhead_bytes
+    memory = select * (ops.weight_bytes + (ops.activation_bytes + rows) * b) / device.bytes_s
+    compute = select * ops.flops * b / device.flop_s
+    slow = select * ops.flops * (b + device.half_rows * ops.rows_scale) / device.flop_s
+    roofline, full = _hypot(slow, memory), _hypot(compute, memory)
+    launch = select_launches(ops, select) * device.launch_s
+    link = items * link_bytes / device.link_bytes_s
+    alone = jnp.sum(roofline, axis=1) + jnp.sum(launch) + link + device.link_s
+    share = jnp.maximum(busy / jnp.maximum(device.count, 1.0), 1.0)[:, None]
+    crowded = share * jnp.maximum(jnp.sum(full, axis=1), link)
+    total = alone + soft_excess(crowded - alone, alone)
+    return DeviceBatch(total, jnp.sum(full, axis=1), roofline, launch, link + device.link_s)

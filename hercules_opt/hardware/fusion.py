@@ -1,0 +1,100 @@
+"""Query fusion on an accelerator: a free instance takes what is queued, up to the largest batch.
+
+With a = pieces that arrive between two starts, a busy instance finds a batch of ``piece * a / (1 - exp(-a))`` items;
+the time between two starts is the batch's service time divided by the instances. Near saturation, what does not fit
+into a batch stays behind: a random walk whose steps are the items that arrive between two starts less those that fit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hercules_opt.hardware.packing import Sizes
+from hercules_opt.hardware.queueing import waiting_probability
+from hercules_opt.hardware.roots import bisect, polished
+from hercules_opt.hardware.stages import Stage, occupation_weights, time_at
+
+#: -zeta(1/2) / sqrt(2 pi), twice: the correction from a diffusion to a Gaussian random walk (Siegmund 1979).
+_WALK_CORRECTION = 1.1652
+
+
+class FusedStage(NamedTuple):
+    """A fused stage and the pieces that reach it: items and number per query."""
+
+    stage: Stage
+    piece_items: jax.Array
+    pieces: jax.Array
+    largest_items: jax.Array
+
+
+class FusedLoad(NamedTuple):
+    """A fused stage at a load.
+
+    ``batch_items`` is the mean batch of a busy instance, ``cycle_s`` the time between two starts, ``busy`` the
+    probability that all instances are busy, ``left`` that a batch was full, ``left_rate`` the rate at which the wait
+    for what is ahead decays then.
+    """
+
+    rho: jax.Array
+    occupation: jax.Array
+    batch_items: jax.Array
+    cycle_s: jax.Array
+    busy: jax.Array
+    left: jax.Array
+    left_rate: jax.Array
+
+
+def fused_stage(stage: Stage, sizes: Sizes, pieces: jax.Array, largest_piece: jax.Array | None) -> FusedStage:
+    """Return the stage with its pieces: ``pieces`` per query, of at most ``largest_piece`` items (None: whole queries).
+
+    A piece that does not fit waits for the next batch, so that on average half a (length-biased) piece is missing
+    from a full one.
+    """
+    biased = jnp.asarray(sizes.square / sizes.mean)
+    if largest_piece is not None:
+        biased = jnp.minimum(biased, largest_piece)
+    largest = jnp.maximum(stage.max_items - 0.5 * biased, 0.5 * stage.max_items)
+    return FusedStage(stage, sizes.mean / pieces, pieces, largest)
+
+
+def _time_s(fused: FusedStage, items: jax.Array, occupation: jax.Array) -> jax.Array:
+    return jnp.tensordot(occupation_weights(occupation), time_at(fused.stage, items), axes=1)
+
+
+def fused_saturation_items_s(fused: FusedStage) -> jax.Array:
+    """Return the items per second of full batches on all instances."""
+    full = _time_s(fused, fused.largest_items, jnp.ones(()))
+    return fused.stage.servers * fused.largest_items / full
+
+
+def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoad:
+    """Return how a fused stage behaves at a load."""
+    g, items_s = fused.stage.servers, load_qps * sizes.mean
+
+    def arrivals(batch: jax.Array) -> jax.Array:
+        return items_s * _time_s(fused, batch, jnp.ones(())) / (g * fused.piece_items)
+
+    def excess(batch: jax.Array) -> jax.Array:
+        a = arrivals(batch)
+        return batch - fused.piece_items * a / -jnp.expm1(-a)
+
+    low = jnp.minimum(fused.piece_items, fused.largest_items)
+    batch = jnp.clip(polished(excess, bisect(excess, low, fused.largest_items, 20)), low, fused.largest_items)
+    a = arrivals(batch)
+    rho = a / (a + jnp.exp(-a))
+    cycle = _time_s(fused, batch, jnp.ones(())) / g
+    full_cycle = _time_s(fused, fused.largest_items, jnp.ones(())) / g
+    drift = jnp.maximum(fused.largest_items - items_s * full_cycle, 1e-9 * fused.largest_items)
+    variance = load_qps * sizes.square * full_cycle
+    left = jnp.exp(-_WALK_CORRECTION * drift / jnp.sqrt(variance))
+    left_rate = 2.0 * drift / variance * fused.largest_items / full_cycle
+    return FusedLoad(rho, rho, batch, cycle, waiting_probability(rho, g), left, left_rate)
+
+
+def own_time_s(fused: FusedStage, load: FusedLoad, items: jax.Array, beside: jax.Array) -> jax.Array:
+    """Return the service time of a batch that holds ``items`` of one's own and ``beside`` of others."""
+    batch = jnp.minimum(items + beside, jnp.maximum(fused.largest_items, items))
+    return jnp.tensordot(occupation_weights(load.occupation), time_at(fused.stage, batch), axes=1)

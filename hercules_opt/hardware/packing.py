@@ -1,0 +1,270 @@
+"""A (server type, model) pair as arrays: what the compiled cost model reads.
+
+Every pair has the same shapes, so one compilation serves all of them and pairs can be stacked and mapped over.
+Units are SI (seconds, bytes, watts, operations).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hercules_opt.errors import InputError
+from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
+from hercules_opt.problem.models import Model
+from hercules_opt.problem.servers import Accelerator, Nmp, ServerType
+from hercules_opt.workloads.operators import Operator, Workload, workload
+from hercules_opt.workloads.query_sizes import size_cells
+
+Array = npt.NDArray[np.float64]
+
+#: Operators per model after padding; a model with more is padded to the next multiple.
+OPERATOR_SLOTS = 24
+#: Cells of the query-size density.
+SIZE_CELLS = 24
+#: Width that the constants ``gemm_half_rows`` speak of.
+REFERENCE_WIDTH = 256.0
+
+
+class Host(NamedTuple):
+    """CPU, its memory and near-memory processing; scalars."""
+
+    cores: float
+    core_flop_s: float
+    parallel_loss: float
+    half_rows: float
+    bytes_s: float
+    core_bytes_s: float
+    row_overhead_bytes: float
+    bag_rewrite: float
+    llc_bytes: float
+    memory_bytes: float
+    launch_s: float
+    fork_s: float
+    nmp_bytes_s: float
+    nmp_command_bytes: float
+    has_nmp: float
+    idle_w: float
+    core_w: float
+    memory_active_w: float
+    nmp_active_w: float
+    nmp_saving: float
+
+
+class Device(NamedTuple):
+    """All accelerators of a server; scalars, per device. ``count`` is 0 where there is none."""
+
+    count: float
+    flop_s: float
+    half_rows: float
+    bytes_s: float
+    row_overhead_bytes: float
+    memory_bytes: float
+    launch_s: float
+    link_bytes_s: float
+    link_s: float
+    idle_w: float
+    active_w: float
+    busy_power: float
+
+
+class Operators(NamedTuple):
+    """Padded operators; every field has shape (slots,)."""
+
+    flops: Array
+    weight_bytes: Array
+    activation_bytes: Array
+    gather_bytes: Array
+    rows: Array
+    row_bytes: Array
+    table_bytes: Array
+    output_bytes: Array
+    launches: Array
+    rows_scale: Array
+    sparse: Array
+    pooled: Array
+
+
+class Sizes(NamedTuple):
+    """Query sizes as cells of uniform density; edges have shape (cells + 1,), the others (cells,)."""
+
+    edges: Array
+    weight: Array
+    mean: float
+    square: float
+
+
+class Terms(NamedTuple):
+    """What the server must hold to."""
+
+    sla_s: float
+    tail: float
+    budget_w: float
+
+
+class Pair(NamedTuple):
+    """One (server type, model) pair."""
+
+    host: Host
+    device: Device
+    operators: Operators
+    sizes: Sizes
+    terms: Terms
+    input_bytes: float
+    dense_input_bytes: float
+    table_bytes: float
+    access_skew: float
+
+
+def pack(server: ServerType, model: Model, efficiency: Efficiency = DEFAULT_EFFICIENCY) -> Pair:
+    """Return a pair as arrays.
+
+    Raises
+    ------
+    InputError
+        If the server has no CPU, or the model no architecture, latency target or query sizes.
+    """
+    if server.cpu is None:
+        raise InputError("a server type needs its parts (cpu) to be scheduled", where="server type", key="cpu")
+    for key in ("architecture", "sla_ms", "query_size"):
+        if getattr(model, key) is None:
+            raise InputError("is required to schedule a model", where="model", key=key)
+    assert model.architecture is not None and model.sla_ms is not None and model.query_size is not None
+    load = workload(model.architecture)
+    return Pair(
+        host=_host(server, efficiency),
+        device=_device(server.accelerator, efficiency),
+        operators=_operators(load),
+        sizes=_sizes(model),
+        terms=Terms(model.sla_ms / 1e3, 1.0 - model.sla_percentile / 100.0, power_budget_w(server)),
+        input_bytes=load.input_bytes_per_item,
+        dense_input_bytes=load.dense_input_bytes_per_item,
+        table_bytes=load.table_bytes,
+        access_skew=efficiency.access_skew,
+    )
+
+
+def power_budget_w(server: ServerType) -> float:
+    """Return the power a server may draw: its budget, or by default what all its parts can draw together."""
+    return server.power_budget_w if server.power_budget_w is not None else rated_power_w(server)
+
+
+def rated_power_w(server: ServerType) -> float:
+    """Return the sum of the rated power of all parts."""
+    total = server.board_w
+    if server.cpu is not None:
+        total += server.cpu.sockets * server.cpu.tdp_w + server.cpu.memory_idle_w + server.cpu.memory_active_w
+    if server.nmp is not None:
+        total += server.nmp.idle_w + server.nmp.active_w
+    if server.accelerator is not None:
+        total += server.accelerator.count * server.accelerator.tdp_w
+    return total
+
+
+def _host(server: ServerType, efficiency: Efficiency) -> Host:
+    assert server.cpu is not None
+    cpu, nmp, known = server.cpu, server.nmp, efficiency.host
+    cores = cpu.sockets * cpu.cores
+    peak_bytes_s = cpu.sockets * cpu.memory_gb_s * 1e9
+    idle_w = server.board_w + cpu.sockets * cpu.idle_w + cpu.memory_idle_w + (nmp.idle_w if nmp else 0.0)
+    return Host(
+        cores=float(cores),
+        core_flop_s=cpu.clock_ghz * 1e9 * cpu.flops_per_cycle * known.gemm,
+        parallel_loss=known.parallel_loss,
+        half_rows=known.gemm_half_rows,
+        bytes_s=peak_bytes_s * known.memory,
+        core_bytes_s=known.core_gb_s * 1e9,
+        row_overhead_bytes=known.row_overhead_bytes,
+        bag_rewrite=known.bag_rewrite,
+        llc_bytes=cpu.sockets * cpu.llc_mb * 2.0**20,
+        memory_bytes=cpu.memory_gb * 1e9 * (1.0 - efficiency.reserved_host_memory),
+        launch_s=known.launch_us * 1e-6,
+        fork_s=known.fork_us * 1e-6,
+        nmp_bytes_s=_nmp_bytes_s(nmp, peak_bytes_s),
+        nmp_command_bytes=known.nmp_command_bytes,
+        has_nmp=float(nmp is not None),
+        idle_w=idle_w,
+        core_w=max(cpu.tdp_w - cpu.idle_w, 0.0) * cpu.sockets / max(cores, 1),
+        memory_active_w=cpu.memory_active_w,
+        nmp_active_w=nmp.active_w if nmp else 0.0,
+        nmp_saving=nmp.energy_saving if nmp else 0.0,
+    )
+
+
+def _nmp_bytes_s(nmp: Nmp | None, peak_bytes_s: float) -> float:
+    """Ranks gather side by side, each at the rate of a whole channel."""
+    return peak_bytes_s * nmp.ranks_per_channel * nmp.rank_efficiency if nmp else peak_bytes_s
+
+
+def clock_share(accelerator: Accelerator) -> float:
+    """Return the share of the rated clock that the power cap leaves: power grows with its third power."""
+    if accelerator.uncapped_w is None:
+        return 1.0
+    return float(min(1.0, (accelerator.tdp_w / accelerator.uncapped_w) ** (1.0 / 3.0)))
+
+
+def _device(accelerator: Accelerator | None, efficiency: Efficiency) -> Device:
+    known = efficiency.accelerator
+    if accelerator is None:
+        return Device(0.0, 1e12, known.gemm_half_rows, 1e12, 0.0, 0.0, 0.0, 1e12, 0.0, 0.0, 0.0, 0.0)
+    return Device(
+        count=float(accelerator.count),
+        flop_s=accelerator.peak_tflop_s * 1e12 * known.gemm * clock_share(accelerator),
+        half_rows=known.gemm_half_rows,
+        bytes_s=accelerator.memory_gb_s * 1e9 * known.memory,
+        row_overhead_bytes=known.row_overhead_bytes,
+        memory_bytes=accelerator.memory_gb * 1e9 * (1.0 - known.reserved_memory),
+        launch_s=accelerator.launch_us * 1e-6,
+        link_bytes_s=accelerator.link_gb_s * 1e9,
+        link_s=accelerator.link_us * 1e-6,
+        idle_w=accelerator.idle_w,
+        active_w=max(accelerator.tdp_w - accelerator.idle_w, 0.0),
+        busy_power=known.busy_power,
+    )
+
+
+def _operators(load: Workload) -> Operators:
+    count = len(load.operators)
+    slots = OPERATOR_SLOTS * max(1, -(-count // OPERATOR_SLOTS))
+
+    def column(values: list[float]) -> Array:
+        return np.array(values + [0.0] * (slots - count), dtype=np.float64)
+
+    operators = load.operators
+    return Operators(
+        flops=column([op.flops_per_item for op in operators]),
+        weight_bytes=column([op.weight_bytes for op in operators]),
+        activation_bytes=column([op.activation_bytes_per_item for op in operators]),
+        gather_bytes=column([op.gather_bytes_per_item for op in operators]),
+        rows=column([op.rows_per_item for op in operators]),
+        row_bytes=np.maximum(column([op.row_bytes for op in operators]), 1.0),
+        table_bytes=column([op.table_bytes for op in operators]),
+        output_bytes=column([op.output_bytes_per_item for op in operators]),
+        launches=column([float(op.launches) for op in operators]),
+        rows_scale=column([_rows_scale(op) for op in operators]),
+        sparse=column([float(op.stage == "sparse") for op in operators]),
+        pooled=column([float(op.rows_per_item > 0 and op.output_bytes_per_item < op.gather_bytes_per_item)
+                       for op in operators]),
+    )  # fmt: skip
+
+
+def _rows_scale(operator: Operator) -> float:
+    """Return how many items' worth of rows ``gemm_half_rows`` means for this operator: wide products need fewer."""
+    if operator.kind not in ("gemm", "recurrent"):
+        return 0.0
+    width = float(np.sqrt(operator.input_width * operator.output_width))
+    return REFERENCE_WIDTH / width / max(operator.vectors_per_item, 1)
+
+
+def _sizes(model: Model) -> Sizes:
+    assert model.query_size is not None
+    cells = size_cells(model.query_size, SIZE_CELLS)
+    lo, hi, weight = cells.lo_items, cells.hi_items, cells.weight
+    return Sizes(
+        edges=np.append(lo, hi[-1]),
+        weight=np.asarray(weight, dtype=np.float64),
+        mean=float(np.sum(weight * (lo + hi) / 2.0)),
+        square=float(np.sum(weight * (lo**2 + lo * hi + hi**2) / 3.0)),
+    )

@@ -1,0 +1,177 @@
+"""A server under load: latency tail, power and saturation of a schedule, as functions of the load."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hercules_opt.hardware.fusion import (
+    FusedLoad,
+    FusedStage,
+    fused_load,
+    fused_saturation_items_s,
+    fused_stage,
+    own_time_s,
+)
+from hercules_opt.hardware.packing import Pair
+from hercules_opt.hardware.queueing import (
+    Cells,
+    SplitLoad,
+    SplitWork,
+    joined,
+    split_cells,
+    split_load,
+    split_saturation_qps,
+    split_work,
+    tail,
+)
+from hercules_opt.hardware.stages import Choice, Network, network, occupation_weights
+from hercules_opt.problem.schedule import Placement
+
+
+class Server(NamedTuple):
+    """A server with a schedule; the stages that its placement does not have are ``None``."""
+
+    pair: Pair
+    network: Network
+    host: SplitWork | None
+    dense: SplitWork | None
+    fused: FusedStage | None
+    saturation_qps: jax.Array
+
+
+class Load(NamedTuple):
+    """Every stage of a server at one load."""
+
+    qps: jax.Array
+    host: SplitLoad | None
+    dense: SplitLoad | None
+    fused: FusedLoad | None
+
+
+def serve(placement: Placement, pair: Pair, choice: Choice) -> Server:
+    """Return the server that runs a schedule."""
+    net, sizes, d = network(placement, pair, choice), pair.sizes, choice.batch_size
+    host = None if net.host is None else split_work(net.host, sizes, d)
+    dense = None if net.dense is None else split_work(net.dense, sizes, d)
+    fused, limits = None, []
+    if net.fused is not None:
+        pieces = jnp.ones(()) if host is None else jnp.sum(jnp.asarray(sizes.weight) * host.pieces.count)
+        fused = fused_stage(net.fused, sizes, pieces, None if host is None else d)
+        limits.append(fused_saturation_items_s(fused) / sizes.mean)
+    limits += [split_saturation_qps(stage, sizes) for stage in (host, dense) if stage is not None]
+    return Server(pair, net, host, dense, fused, jnp.min(jnp.stack(limits)))
+
+
+def at_load(server: Server, load_qps: jax.Array) -> Load:
+    """Return all stages at a load below saturation."""
+    sizes = server.pair.sizes
+    return Load(
+        load_qps,
+        None if server.host is None else split_load(server.host, sizes, load_qps),
+        None if server.dense is None else split_load(server.dense, sizes, load_qps),
+        None if server.fused is None else fused_load(server.fused, sizes, load_qps),
+    )
+
+
+def miss_probability(server: Server, load: Load, latency_s: jax.Array) -> jax.Array:
+    """Return P(T > latency) of a query.
+
+    In a pipeline of two split stages a query is held up by the slower of two paths: all batches through the first
+    stage and the last one through the second, or the first one through the first stage and all through the second.
+    Both see the same bursts, so the larger of their tails is taken, not their sum.
+    """
+    sizes = server.pair.sizes
+    zero = jnp.zeros_like(jnp.asarray(sizes.edges))
+    if load.fused is not None:
+        return tail(_fused_law(server, load), latency_s)
+    assert load.host is not None
+    if load.dense is None:
+        return tail(split_cells(load.host, sizes, zero, zero), latency_s)
+    first = tail(split_cells(load.host, sizes, zero, load.dense.last_s), latency_s)
+    second = tail(split_cells(load.dense, sizes, load.host.last_s, zero), latency_s)
+    return jnp.maximum(first, second)
+
+
+def _fused_law(server: Server, load: Load) -> Cells:
+    fused, state, sizes = server.fused, load.fused, server.pair.sizes
+    assert fused is not None
+    assert state is not None
+    edges = jnp.asarray(sizes.edges)
+    last = edges if server.host is None else jnp.minimum(edges, server.network.host.max_items)  # type: ignore[union-attr]
+    alone = own_time_s(fused, state, last, jnp.zeros(()))
+    shared = own_time_s(fused, state, last, state.batch_items)
+    full = own_time_s(fused, state, jnp.maximum(last, fused.largest_items), jnp.zeros(()))
+    idle = _weighted(_after_host(server, load, alone), (1.0 - state.left) * (1.0 - state.busy))
+    busy = _widened(_after_host(server, load, shared), state.cycle_s)
+    behind = _widened(_after_host(server, load, full), state.cycle_s)
+    one = jnp.ones_like(behind.weight)
+    behind = behind._replace(amplitude=one, rate=one * state.left_rate)
+    return joined([idle, _weighted(busy, (1.0 - state.left) * state.busy), _weighted(behind, state.left)])
+
+
+def _after_host(server: Server, load: Load, service_s: jax.Array) -> Cells:
+    """Return the latency with a last service per edge of the size density, after the host's stage if there is one."""
+    sizes = server.pair.sizes
+    if load.host is not None:
+        return split_cells(load.host, sizes, jnp.zeros_like(service_s), service_s)
+    weight = jnp.asarray(sizes.weight)
+    zero = jnp.zeros_like(weight)
+    return Cells(service_s[:-1], service_s[1:] * (1.0 + 1e-9), weight, zero, zero + 1.0)
+
+
+def _weighted(cells: Cells, factor: jax.Array) -> Cells:
+    return cells._replace(weight=cells.weight * factor)
+
+
+def _widened(cells: Cells, cycle_s: jax.Array) -> Cells:
+    """Add the rest of a cycle, uniform in 0..cycle, to each cell: the mean and the spread of the sum are kept."""
+    middle = 0.5 * (cells.lo_s + cells.hi_s + cycle_s)
+    half = 0.5 * jnp.sqrt((cells.hi_s - cells.lo_s) ** 2 + cycle_s**2)
+    return cells._replace(lo_s=middle - half, hi_s=middle + half)
+
+
+def power_w(server: Server, load: Load) -> jax.Array:
+    """Return the power of the server: idle parts plus parts that grow with utilization.
+
+    Cores draw between idle and their share of the TDP as they are busy; memory in proportion to its traffic, less what
+    gathering inside the modules saves; a device draws ``busy_power`` of its dynamic power as soon as it is busy and the
+    rest in proportion to how well it is used.
+    """
+    return host_power_w(server, load) + device_power_w(server, load)
+
+
+def host_power_w(server: Server, load: Load) -> jax.Array:
+    """Return the power of board, processor, memory and near-memory processing."""
+    host, mean = server.pair.host, server.pair.sizes.mean
+    total = jnp.asarray(host.idle_w)
+    stages = ((server.network.host, server.host, load.host), (server.network.dense, server.dense, load.dense))
+    for stage, work, state in stages:
+        if stage is None or work is None or state is None:
+            continue
+        batches = jnp.sum(jnp.asarray(server.pair.sizes.weight) * work.pieces.count)
+        channel = load.qps * (batches * stage.channel.batch + mean * stage.channel.item)
+        inside = load.qps * mean * stage.inside.item
+        total = total + host.core_w * stage.cores * stage.servers * state.rho
+        total = total + host.memory_active_w * (channel + (1.0 - host.nmp_saving) * inside) / host.bytes_s
+        total = total + host.nmp_active_w * inside / host.nmp_bytes_s
+    return total
+
+
+def device_power_w(server: Server, load: Load) -> jax.Array:
+    """Return the power of all accelerators, whether the schedule uses them or not."""
+    device = server.pair.device
+    idle = jnp.asarray(device.count * device.idle_w)
+    if server.fused is None or load.fused is None:
+        return idle
+    stage, state = server.fused.stage, load.fused
+    batches_s = load.qps * server.pair.sizes.mean / state.batch_items
+    full_s = occupation_weights(state.batch_items / stage.max_items) @ stage.full_s
+    count = jnp.maximum(device.count, 1.0)
+    used = jnp.minimum(batches_s * full_s / count, 1.0)
+    busy = jnp.minimum(state.rho * jnp.maximum(stage.servers / count, 1.0), 1.0)
+    return idle + count * device.active_w * (device.busy_power * busy + (1.0 - device.busy_power) * used)
+
+

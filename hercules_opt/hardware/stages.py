@@ -1,0 +1,166 @@
+"""A placement turned into stages: which operators run where, for how long, and what they draw.
+
+A stage's service time is evaluated at three batch sizes and three degrees of occupation and interpolated by a
+parabola in each; these parabolas are the model, everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hercules_opt.hardware.batch_time import (
+    HostThread,
+    Traffic,
+    device_batch,
+    host_batch_s,
+    host_traffic,
+)
+from hercules_opt.hardware.packing import Pair
+from hercules_opt.problem.schedule import Placement
+
+
+
+class Choice(NamedTuple):
+    """A schedule as real numbers; those that a placement does not use are ignored."""
+
+    threads: jax.Array
+    cores_per_thread: jax.Array
+    dense_threads: jax.Array
+    dense_cores_per_thread: jax.Array
+    batch_size: jax.Array
+    instances: jax.Array
+    fused_items: jax.Array
+    hot_share: jax.Array
+
+
+class Stage(NamedTuple):
+    """Equal servers with one queue.
+
+    ``time_s`` has shape (3, 3): rows at occupation 0, 1/2, 1 (1, (c + 1) / 2 and c of c servers busy), columns at 0,
+    1/2, 1 times ``max_items``.
+    """
+
+    servers: jax.Array
+    cores: jax.Array
+    max_items: jax.Array
+    time_s: jax.Array
+    full_s: jax.Array
+    channel: Traffic
+    inside: Traffic
+
+
+class Network(NamedTuple):
+    """The stages of a placement. ``host`` and ``dense`` serve split batches, ``fused`` takes what is queued."""
+
+    host: Stage | None
+    dense: Stage | None
+    fused: Stage | None
+    memory: jax.Array
+    cores: jax.Array
+
+
+def occupation_weights(occupation: jax.Array) -> jax.Array:
+    """Return the weights of the three nodes of the parabola at ``occupation`` in 0..1, on a new last axis."""
+    v = occupation[..., None]
+    return jnp.concatenate(
+        [(2.0 * v - 1.0) * (v - 1.0), 4.0 * v * (1.0 - v), v * (2.0 * v - 1.0)], axis=-1
+    )
+
+
+def time_at(stage: Stage, items: jax.Array) -> jax.Array:
+    """Return service times in seconds at the three degrees of occupation, shape (3, *items.shape)."""
+    weights = occupation_weights(items / stage.max_items)
+    return jnp.einsum("kb,...b->k...", stage.time_s, weights)
+
+
+def _nodes(count: jax.Array) -> tuple[jax.Array, jax.Array]:
+    half = jnp.array([0.0, 0.5, 1.0])
+    return half, 1.0 + (count - 1.0) * half
+
+
+def _host_stage(
+    pair: Pair, select: jax.Array, threads: jax.Array, cores: jax.Array, batch: jax.Array, others: jax.Array
+) -> Stage:
+    thread = HostThread(threads, cores, batch, others)
+    half, busy = _nodes(threads)
+    times = host_batch_s(pair.host, pair.operators, select, thread, batch * half, busy)
+    channel, inside = host_traffic(pair.host, pair.operators, select, thread)
+    return Stage(threads, cores, batch, jnp.sum(times, axis=2), jnp.zeros(3), channel, inside)
+
+
+def _memory_share(pair: Pair, select: jax.Array, cores: jax.Array, batch: jax.Array) -> jax.Array:
+    """Return the share of its time for which a lone thread of these operators keeps the memory busy."""
+    thread = HostThread(jnp.ones(()), cores, batch, jnp.zeros(()))
+    one = jnp.ones(1)
+    total = jnp.sum(host_batch_s(pair.host, pair.operators, select, thread, batch * one, one))
+    channel, _ = host_traffic(pair.host, pair.operators, select, thread)
+    busy = (channel.batch + channel.item * batch) / jnp.minimum(cores * pair.host.core_bytes_s, pair.host.bytes_s)
+    return jnp.minimum(busy / total, 1.0)
+
+
+def _fused_stage(pair: Pair, select: jax.Array, link_bytes: jax.Array, choice: Choice) -> Stage:
+    half, busy = _nodes(choice.instances)
+    batch = device_batch(pair.device, pair.operators, select, link_bytes, choice.fused_items * half, busy)
+    zero = Traffic(jnp.zeros(()), jnp.zeros(()))
+    return Stage(
+        choice.instances, jnp.zeros(()), choice.fused_items, batch.total_s, batch.full_s, zero, zero
+    )
+
+
+def network(placement: Placement, pair: Pair, choice: Choice) -> Network:
+    """Return the stages of a schedule, with the memory it takes as a share of what there is.
+
+    Threads on a host share tables and weights. Co-located instances on an accelerator do not: each holds its copy.
+    """
+    ops = pair.operators
+    sparse, dense = ops.sparse, 1.0 - ops.sparse
+    none = jnp.zeros(())
+    m, o, d = choice.threads, choice.cores_per_thread, choice.batch_size
+    if placement == "cpu":
+        whole = _host_stage(pair, sparse + dense, m, o, d, none)
+        return Network(whole, None, None, _host_memory(pair, d, m), m * o)
+    if placement == "cpu-sd":
+        m2, o2 = choice.dense_threads, choice.dense_cores_per_thread
+        first = _host_stage(pair, sparse, m, o, d, m2 * _memory_share(pair, dense, o2, d))
+        second = _host_stage(pair, dense, m2, o2, d, m * _memory_share(pair, sparse, o, d))
+        return Network(first, second, None, _host_memory(pair, d, m + m2), m * o + m2 * o2)
+    if placement == "cpu-accelerator":
+        pooled = jnp.sum(sparse * ops.output_bytes) + pair.dense_input_bytes
+        first = _host_stage(pair, sparse, m, o, d, none)
+        fused = _fused_stage(pair, dense, pooled, choice)
+        memory = jnp.maximum(_host_memory(pair, d, m), _device_memory(pair, none, choice))
+        return Network(first, None, fused, memory, m * o)
+    if placement == "accelerator":
+        fused = _fused_stage(pair, sparse + dense, jnp.asarray(pair.input_bytes), choice)
+        return Network(None, None, fused, _device_memory(pair, jnp.ones(()), choice), none)
+    cold = 1.0 - choice.hot_share**pair.access_skew
+    first = _host_stage(pair, sparse * cold, m, o, d, none)
+    fused = _fused_stage(
+        pair, dense + sparse * (1.0 - cold), pair.input_bytes + _cold_bytes(pair, cold), choice
+    )
+    memory = jnp.maximum(_host_memory(pair, d, m), _device_memory(pair, choice.hot_share, choice))
+    return Network(first, None, fused, memory, m * o)
+
+
+def _cold_bytes(pair: Pair, cold: jax.Array) -> jax.Array:
+    """Return pooled bytes per item that the host sends: a pooled vector is sent if any of its rows is cold."""
+    ops = pair.operators
+    lookups = ops.gather_bytes / jnp.maximum(ops.output_bytes, 1.0)
+    return jnp.sum(ops.output_bytes * (1.0 - (1.0 - cold) ** jnp.maximum(lookups, 1.0)))
+
+
+def _host_memory(pair: Pair, batch: jax.Array, threads: jax.Array) -> jax.Array:
+    ops = pair.operators
+    workspace = threads * batch * jnp.sum(ops.activation_bytes + ops.output_bytes)
+    return (pair.table_bytes + jnp.sum(ops.weight_bytes) + workspace) / pair.host.memory_bytes
+
+
+def _device_memory(pair: Pair, hot_share: jax.Array, choice: Choice) -> jax.Array:
+    ops = pair.operators
+    copy = hot_share * pair.table_bytes + jnp.sum(ops.weight_bytes)
+    workspace = choice.fused_items * jnp.max(ops.activation_bytes + ops.output_bytes)
+    per_device = choice.instances / jnp.maximum(pair.device.count, 1.0)
+    return jnp.maximum(per_device, 1.0) * (copy + workspace) / jnp.maximum(pair.device.memory_bytes, 1.0)
