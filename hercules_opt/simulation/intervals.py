@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hercules_opt.errors import InputError
-from hercules_opt.simulation.stages import FloatArray, as_floats
+from hercules_opt.simulation.stages import FloatArray, as_floats, check_percentile
 
 #: Batches of consecutive observations. Few and long, so that their means hardly depend on each other.
 BATCHES = 10
@@ -54,8 +54,7 @@ def percentile_interval(
     InputError
         For a percentile outside (0, 100), no values, or values that are not finite.
     """
-    if not 0 < percentile < 100:
-        raise InputError("must lie between 0 and 100", where="percentile", found=percentile)
+    check_percentile(percentile)
     series = _checked(values, confidence)
     share, count = percentile / 100, series.size
     rank = _rank(share, count)

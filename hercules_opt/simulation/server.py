@@ -31,6 +31,8 @@ from hercules_opt.simulation.stages import (
 )
 
 CONFIDENCE = 0.95
+#: See `ServerRun.long_enough`.
+SPANS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,16 @@ class ServerRun:
     def stable(self) -> bool:
         """Whether the load is below saturation; if not, latencies grow for as long as the load lasts."""
         return self.load_qps < self.saturation_qps
+
+    @property
+    def long_enough(self) -> bool:
+        """Whether the run spans enough of the queue's slow swings for its intervals to be trusted.
+
+        The latencies of queries about 4 / (1 - rho)^2 apart still depend on each other (rho = load / saturation);
+        the intervals were seen to hold their level from 200 such spans on.
+        """
+        idle_share = 1 - self.load_qps / self.saturation_qps
+        return self.stable and self.latency_ms.size * idle_share**2 >= 4 * SPANS
 
     def percentile_ms(self, percentile: float) -> Interval:
         """Return a latency percentile with its 95 % interval."""

@@ -184,6 +184,13 @@ def check_positive(value: Any, key: str) -> None:
         raise InputError("must be a finite number greater than 0", where=key, found=value)
 
 
+def check_percentile(value: Any) -> None:
+    """Refuse anything that is not a number between 0 and 100."""
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not number or not 0 < value < 100:
+        raise InputError("must lie between 0 and 100", where="percentile", found=value)
+
+
 def as_floats(values: Any, key: str, where: str) -> FloatArray:
     """Return a fresh, contiguous float64 copy of ``values``."""
     try:
