@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Words(str):
+    """Words about what was found, shown as they are; a plain ``str`` is a value and is shown in quotes."""
+
+    __slots__ = ()
 
 
 class InputError(ValueError):
@@ -19,7 +29,7 @@ class InputError(ValueError):
     key
         The key path inside the file, for example ``"servers.T3.cpu.memory_gb_s"``.
     found
-        The value that breaks the rule.
+        The value that breaks the rule, or ``Words`` about it.
     hint
         What helps, for example the nearest valid name.
     """
@@ -38,7 +48,7 @@ class InputError(ValueError):
         self.key = key
         self.found = found
         self.hint = hint
-        place = ", ".join(part for part in (self.where, key) if part)
+        place = ", ".join(part for part in (_printable(self.where or ""), key) if part)
         text = f"{place}: {rule}" if place else rule
         if found is not None:
             text += f", found {shown(found)}"
@@ -52,18 +62,40 @@ class InputError(ValueError):
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """Return a short text of a value for an error message."""
-    text = repr(value) if isinstance(value, str) else str(value)
+    """Return a short text of a value for an error message, on one line."""
+    if isinstance(value, Words):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "a table" if value else "an empty table"
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}" if value else "an empty list"
+    if isinstance(value, int) and value.bit_length() > 400:
+        return "a whole number of more than 100 digits"
+    text = repr(value[: limit + 1]) if isinstance(value, str) else " ".join(str(value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def key_path(steps: Iterable[str | int]) -> str:
+    """Return a key path as TOML writes it: names joined by dots, in quotes where they need them."""
+    return ".".join(
+        str(step) if isinstance(step, int) or _BARE_KEY.fullmatch(step) else json.dumps(step[:100])
+        for step in steps
+    )
 
 
 def nearest_name(name: str, allowed: Iterable[str]) -> str:
     """Return a hint that names the nearest valid name, or lists all of a few."""
     names = sorted(allowed)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.5)
     if close:
         return f"Did you mean {close[0]!r}?"
     if not names:
         return "No name is valid here."
     listed = ", ".join(repr(n) for n in names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"Valid names: {listed}"
+    return f"Valid names: {listed}."

@@ -15,7 +15,9 @@ class Catalogue:
     @cached_property
     def servers(self) -> dict[str, ServerType]:
         """Server types by name."""
-        return {name: ServerType.model_validate(entry) for name, entry in catalogue_entries("servers").items()}
+        return {
+            name: ServerType.model_validate(entry) for name, entry in catalogue_entries("servers").items()
+        }
 
     @cached_property
     def models(self) -> dict[str, Model]:

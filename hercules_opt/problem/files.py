@@ -3,25 +3,84 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
+import tomllib
 from pathlib import Path
+from typing import Any
 
-from hercules_opt.errors import InputError
+from hercules_opt.errors import InputError, Words
+
+#: Largest file that is read; a table of a million pairs is about half of it.
+MAX_BYTES = 256 * 2**20
 
 
 def read_text(path: str | Path) -> str:
-    """Return a UTF-8 text file; raise ``InputError`` if it is missing, not a file or not text."""
+    """Return a UTF-8 text file, line ends as line feeds.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, not a file, too large or not text.
+    """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        with Path(path).open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
     except IsADirectoryError:
-        raise InputError("must be a file, found a folder", where=path) from None
-    except UnicodeDecodeError as error:
-        raise InputError("must be UTF-8 text", where=path, found=f"byte {error.start} that is not") from None
+        raise InputError("must be a file", where=path, found=Words("a folder")) from None
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=path) from None
+    if len(raw) > MAX_BYTES:
+        raise InputError(
+            f"must be at most {MAX_BYTES // 2**20} MiB", where=path, found=Words("a larger file")
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = Words(f"byte 0x{raw[error.start]:02x} at position {error.start}")
+        raise InputError("must be UTF-8 text", where=path, found=found) from None
+    return text.replace("\r\n", "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Return what a JSON file holds; refuse NaN and Infinity, and keys that appear twice."""
+    try:
+        return json.loads(read_text(path), object_pairs_hook=_once, parse_constant=_refuse_constant)
+    except InputError as error:
+        raise (error if error.where else error.located(path)) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not valid JSON: {_parser_words(error)}", where=path) from None
+
+
+def parse_toml(text: str, *, where: str | Path) -> dict[str, Any]:
+    """Return what a TOML text holds; raise ``InputError`` if it is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not valid TOML: {_parser_words(error)}", where=where) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError("a key may appear only once", found=twice)
+    return entries
+
+
+def _refuse_constant(name: str) -> None:
+    raise InputError("must be a finite number", found=Words(name))
+
+
+def _parser_words(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    text = " ".join(str(error).split())
+    return "a whole number has too many digits" if "integer string conversion" in text else text[:200]
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -38,7 +97,9 @@ def write_text(path: str | Path, text: str) -> None:
         Path(temporary).replace(target)
         temporary = None
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot be written: {getattr(error, 'strerror', None) or error}", where=path) from None
+        raise InputError(
+            f"cannot be written: {getattr(error, 'strerror', None) or error}", where=path
+        ) from None
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Literal, Self
@@ -10,90 +9,128 @@ from typing import Annotated, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, Strict, model_validator
-from pydantic_core import PydanticCustomError
 
-from hercules_opt.errors import nearest_name
+from hercules_opt.errors import Words, key_path, nearest_name
 from hercules_opt.problem.models import Model
+from hercules_opt.problem.names import Name
 from hercules_opt.problem.provenance import Part
 from hercules_opt.problem.servers import ServerType
 from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
+from hercules_opt.problem.validation import broken
 
 #: Version of the instance file's layout.
 FORMAT = 1
 
-NAME_RULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()-]{0,63}")
+#: Largest load of one model.
+MAX_LOAD_QPS = 1e12
 
-Load = Annotated[float, Field(ge=0, le=1e12)]
+Load = Annotated[float, Field(ge=0, le=MAX_LOAD_QPS)]
 Loads = Annotated[tuple[Load, ...], Strict(strict=False), Field(min_length=1, max_length=100_000)]
 Hours = Annotated[float, Field(gt=0, le=1e6)]
-Rows = Annotated[tuple[PairEfficiency, ...], Strict(strict=False)]
+HoursList = Annotated[tuple[Hours, ...], Strict(strict=False), Field(min_length=1, max_length=100_000)]
+Rows = Annotated[tuple[PairEfficiency, ...], Strict(strict=False), Field(min_length=1, max_length=1_000_000)]
+File = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class Day(Part):
     """How the loads are cut into intervals."""
 
-    interval_h: Hours | Annotated[tuple[Hours, ...], Strict(strict=False)] = Field(
+    interval_h: Hours | HoursList = Field(
         default=1.0, description="Length of each interval; one number, or one per interval."
     )
-    start_h: float = Field(default=0.0, ge=0, lt=24, description="Hour of the day at which the first one starts.")
+    start_h: float = Field(
+        default=0.0, ge=0, lt=24, description="Hour of the day at which the first one starts."
+    )
 
 
 class LoadTable(Part):
     """Queries per second of every model in every interval; a file's loads are read in."""
 
-    file: str | None = Field(default=None, description="CSV beside the instance: interval, then a column per model.")
-    qps: dict[str, Loads] = Field(default_factory=dict)
+    file: File | None = Field(
+        default=None,
+        description="CSV beside the instance, in place of qps: interval, then a column per model.",
+    )
+    qps: dict[str, Loads] = Field(default_factory=dict, description="Model name to one load per interval.")
+
+    @model_validator(mode="after")
+    def _file_is_read(self) -> Self:
+        _refuse_file(self.file)
+        return self
 
 
 class Measured(Part):
     """An efficiency table that someone measured, in place of hardware detail."""
 
-    file: str | None = Field(default=None, description="CSV beside the instance.")
-    pairs: Rows = ()
+    file: File | None = Field(default=None, description="CSV beside the instance, in place of pairs.")
+    pairs: Rows = Field(description="One row per pair; a pair that is absent cannot be served.")
+
+    @model_validator(mode="after")
+    def _file_is_read(self) -> Self:
+        _refuse_file(self.file)
+        return self
 
 
 class Instance(Part):
     """Everything the two stages need to know; immutable and checked on construction."""
 
     format: Literal[1] = Field(description="Version of this layout.")
-    name: str
-    title: str | None = None
-    description: str | None = None
-    day: Day = Day()
-    servers: dict[str, ServerType] = Field(min_length=1, max_length=10_000)
-    models: dict[str, Model] = Field(min_length=1, max_length=10_000)
-    loads: LoadTable
-    efficiency: Measured | None = None
+    name: Name = Field(description="Short name, for tables and files.")
+    title: str | None = Field(default=None, description="What the instance is, in one line.")
+    description: str | None = Field(default=None, description="Where it comes from, what it is for.")
+    day: Day = Field(default=Day(), description="How the loads are cut into intervals.")
+    servers: dict[Name, ServerType] = Field(
+        min_length=1, max_length=10_000, description="Server types by name."
+    )
+    models: dict[Name, Model] = Field(
+        min_length=1, max_length=10_000, description="Models by name; greedy policies keep their order."
+    )
+    loads: LoadTable = Field(description="Load of every model in every interval.")
+    efficiency: Measured | None = Field(
+        default=None, description="Measured efficiency table; with it, no hardware detail is needed."
+    )
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Self:
-        for group, names in (("server type", self.servers), ("model", self.models)):
-            for name in names:
-                if not NAME_RULE.fullmatch(name):
-                    raise PydanticCustomError(
-                        "name", "{group} names are 1 to 64 letters, digits, spaces or ._+()-, found {name}",
-                        {"group": group, "name": repr(name)},
-                    )  # fmt: skip
-        _same_names("loads.qps", self.loads.qps, self.models)
+    def _fits_together(self) -> Self:
+        self._check_loads()
+        for number, pair in enumerate(self.efficiency.pairs if self.efficiency else ()):
+            row = ("efficiency", "pairs", number)
+            _known((*row, "server_type"), pair.server_type, self.servers)
+            _known((*row, "model"), pair.model, self.models)
+        self._check_pairs_once()
+        return self
+
+    def _check_pairs_once(self) -> None:
+        seen: dict[tuple[str, str], int] = {}
+        for number, pair in enumerate(self.efficiency.pairs if self.efficiency else ()):
+            earlier = seen.setdefault((pair.server_type, pair.model), number)
+            if earlier != number:
+                key = ("efficiency", "pairs", number)
+                raise broken("each pair may appear only once", key=key, found=Words(f"it at {earlier} too"))
+
+    def _check_loads(self) -> None:
+        for name in self.loads.qps:
+            if name not in self.models:
+                hint = nearest_name(name, self.models)
+                raise broken("unknown model", key=("loads", "qps", name), hint=hint)
         for name in self.models:
             if name not in self.loads.qps:
-                raise PydanticCustomError("loads", "loads.qps.{name} is missing: every model needs loads", {"name": name})
-        lengths = {name: len(loads) for name, loads in self.loads.qps.items()}
-        if len(set(lengths.values())) > 1:
-            raise PydanticCustomError(
-                "loads", "loads.qps must have the same number of intervals for every model, found {lengths}",
-                {"lengths": ", ".join(f"{name}: {count}" for name, count in lengths.items())},
-            )  # fmt: skip
-        intervals = next(iter(lengths.values()))
-        if isinstance(self.day.interval_h, tuple) and len(self.day.interval_h) != intervals:
-            raise PydanticCustomError(
-                "interval_h", "day.interval_h must have one entry per interval ({intervals}), found {count}",
-                {"intervals": intervals, "count": len(self.day.interval_h)},
-            )  # fmt: skip
-        for number, pair in enumerate(self.efficiency.pairs if self.efficiency else ()):
-            _same_names(f"efficiency.pairs.{number}.server_type", [pair.server_type], self.servers)
-            _same_names(f"efficiency.pairs.{number}.model", [pair.model], self.models)
-        return self
+                raise broken("is required: every model needs loads", key=("loads", "qps", name))
+        counts = {name: len(loads) for name, loads in self.loads.qps.items()}
+        first, *others = counts
+        for name in others:
+            if counts[name] != counts[first]:
+                raise broken(
+                    f"must have one load per interval, {counts[first]} as {key_path([first])} has",
+                    key=("loads", "qps", name),
+                    found=Words(counts[name]),
+                )
+        lengths = self.day.interval_h
+        if isinstance(lengths, tuple) and len(lengths) != counts[first]:
+            raise broken(
+                f"must be one number, or one per interval ({counts[first]})",
+                key=("day", "interval_h"),
+                found=Words(len(lengths)),
+            )
 
     @property
     def load_qps(self) -> npt.NDArray[np.float64]:
@@ -123,10 +160,13 @@ class Instance(Part):
         return EfficiencyTable(self.efficiency.pairs) if self.efficiency is not None else None
 
 
-def _same_names(key: str, names: Iterable[str], allowed: Iterable[str]) -> None:
-    for name in names:
-        if name not in allowed:
-            raise PydanticCustomError(
-                "unknown_name", "{key}: unknown name {name}. {hint}",
-                {"key": key, "name": repr(name), "hint": nearest_name(name, allowed)},
-            )  # fmt: skip
+def _refuse_file(file: str | None) -> None:
+    if file is not None:
+        raise broken(
+            "only an instance file can name a file: load it, or give the figures", key=("file",), found=file
+        )
+
+
+def _known(key: tuple[str | int, ...], name: str, allowed: Iterable[str]) -> None:
+    if name not in allowed:
+        raise broken("unknown name", key=key, found=name, hint=nearest_name(name, allowed))

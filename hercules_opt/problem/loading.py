@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from hercules_opt.errors import InputError, nearest_name
-from hercules_opt.problem.files import read_text, write_text
+from hercules_opt.errors import InputError, Words, key_path, nearest_name
+from hercules_opt.problem.files import parse_toml, read_text, write_text
 from hercules_opt.problem.instance import FORMAT, Instance
-from hercules_opt.problem.library import catalogue_entry, library_path, overridden, with_parts
-from hercules_opt.problem.table import EfficiencyTable
+from hercules_opt.problem.library import catalogue_entry, library_names, library_path, overridden, with_parts
+from hercules_opt.problem.loads_file import read_loads
+from hercules_opt.problem.table import read_pairs
 from hercules_opt.problem.validation import input_error
 
 
@@ -26,39 +24,60 @@ def load_instance(name_or_path: str | Path) -> Instance:
     Raises
     ------
     InputError
-        If the file is missing or breaks a rule; the message says file, key, what was found and what is allowed.
+        If the file is missing or breaks a rule; the message says file, key, what was found, what is allowed.
     """
-    path = Path(name_or_path)
-    if not path.exists() and path.parent == Path() and path.suffix != ".toml":
-        path = library_path(str(name_or_path))
+    path = _file_of(name_or_path)
     return parse_instance(read_text(path), where=path)
 
 
 def parse_instance(text: str, *, where: str | Path) -> Instance:
-    """Return the instance that a TOML text describes; files it names are looked up beside ``where``."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"is not valid TOML: {error}", where=where) from None
+    """Return the instance that a TOML text describes; files it names are looked up beside ``where``.
+
+    Raises
+    ------
+    InputError
+        If the text, or a file it names, breaks a rule.
+    """
+    raw = parse_toml(text, where=where)
     if "format" not in raw:
-        raise InputError("is required", where=where, key="format", hint=f"This version reads format = {FORMAT}.")
-    if raw["format"] != FORMAT or isinstance(raw["format"], bool):
+        raise InputError(
+            "is required", where=where, key="format", hint=f"This version reads format = {FORMAT}."
+        )
+    if raw["format"] != FORMAT or isinstance(raw["format"], (bool, float)):
         raise InputError(f"must be {FORMAT}", where=where, key="format", found=raw["format"])
     try:
         _resolve_catalogue(raw, "servers")
         _resolve_catalogue(raw, "models")
         _resolve_loads(raw, Path(where).parent)
         _resolve_efficiency(raw, Path(where).parent)
+        return Instance.model_validate(raw)
+    except ValidationError as error:
+        raise input_error(error, where=where, data=raw) from None
     except InputError as error:
         raise (error if error.where is not None else error.located(where)) from None
+
+
+def _file_of(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    bare = path.name != "" and path.parent == Path()
+    kind = _kind_of(path)
+    if not bare or kind == "file" or (kind == "folder" and path.name not in library_names()):
+        return path
+    if path.suffix == ".toml":
+        if path.stem in library_names():
+            hint = f"The library has {path.stem!r}: leave out '.toml'."
+            raise InputError("no such file", where=path, hint=hint)
+        return path
+    return library_path(path.name)
+
+
+def _kind_of(path: Path) -> Literal["file", "folder", "nothing"]:
     try:
-        instance = Instance.model_validate(raw)
-        _ = instance.table  # refuses a pair that is listed twice
-    except ValidationError as error:
-        raise input_error(error, where=where) from None
-    except InputError as error:
-        raise error.located(where) from None
-    return instance
+        if path.is_dir():
+            return "folder"
+        return "file" if path.exists() else "nothing"
+    except OSError:  # for example a name that is too long
+        return "nothing"
 
 
 def save_instance(instance: Instance, path: str | Path) -> None:
@@ -78,13 +97,13 @@ def _resolve_catalogue(raw: dict[str, Any], group: Literal["servers", "models"])
         if "catalogue" in entry:
             entries[name] = _from_catalogue(group, name, entry)
         if group == "servers":
-            entries[name] = with_parts(entries[name], key=f"servers.{name}")
+            entries[name] = with_parts(entries[name], key=key_path(["servers", name]))
 
 
 def _from_catalogue(group: Literal["servers", "models"], name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    key = f"{group}.{name}.catalogue"
+    key = key_path([group, name, "catalogue"])
     if not isinstance(entry["catalogue"], str):
-        raise InputError("must be a string", key=key, found=entry["catalogue"])
+        raise InputError("must be a text", key=key, found=entry["catalogue"])
     try:
         base = catalogue_entry(group, entry["catalogue"])
     except InputError as error:
@@ -94,12 +113,16 @@ def _from_catalogue(group: Literal["servers", "models"], name: str, entry: dict[
 
 def _named_file(raw: dict[str, Any], group: str, inline: str, folder: Path) -> Path | None:
     entry = raw.get(group)
-    if not isinstance(entry, dict) or "file" not in entry:
+    if not isinstance(entry, dict):
+        return None
+    if "file" in entry and inline in entry:
+        raise InputError(f"give either {group}.file or {group}.{inline}, not both", key=group)
+    if "file" not in entry:
+        if inline not in entry:
+            raise InputError(f"give {group}.file or {group}.{inline}", key=group, found=Words("neither"))
         return None
     if not isinstance(entry["file"], str) or not entry["file"]:
         raise InputError("must be a file name", key=f"{group}.file", found=entry["file"])
-    if inline in entry:
-        raise InputError(f"give either {group}.file or {group}.{inline}, not both", key=group)
     return folder / entry["file"]
 
 
@@ -107,41 +130,35 @@ def _resolve_loads(raw: dict[str, Any], folder: Path) -> None:
     path = _named_file(raw, "loads", "qps", folder)
     if path is not None:
         rest = {key: entry for key, entry in raw["loads"].items() if key != "file"}
-        raw["loads"] = {**rest, "qps": read_loads(path, list(raw.get("models", {})))}
+        raw["loads"] = {**rest, "qps": read_loads(path, _names(raw, "models"))}
 
 
 def _resolve_efficiency(raw: dict[str, Any], folder: Path) -> None:
     path = _named_file(raw, "efficiency", "pairs", folder)
-    if path is not None:
-        rest = {key: entry for key, entry in raw["efficiency"].items() if key != "file"}
-        pairs = [pair.model_dump(exclude_none=True) for pair in EfficiencyTable.from_csv(path)]
-        raw["efficiency"] = {**rest, "pairs": pairs}
+    if path is None:
+        return
+    rows = read_pairs(path)
+    if not rows:
+        raise InputError("must have at least one pair", where=path)
+    for column, group in (("server_type", "servers"), ("model", "models")):
+        names = _names(raw, group)
+        for line, pair in rows:
+            name = getattr(pair, column)
+            if name not in names:
+                hint = nearest_name(name, names)
+                raise InputError(
+                    f"unknown name in {group}",
+                    where=path,
+                    key=f"line {line}, {column}",
+                    found=name,
+                    hint=hint,
+                )
+    rest = {key: entry for key, entry in raw["efficiency"].items() if key != "file"}
+    raw["efficiency"] = {**rest, "pairs": [pair for _, pair in rows]}
 
 
-def read_loads(path: Path, models: list[str]) -> dict[str, list[float]]:
-    """Read loads from CSV: a first column ``interval`` (any label), then one column of QPS per model."""
-    reader = csv.reader(io.StringIO(read_text(path)), strict=True)
-    try:
-        rows = [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise InputError(f"is not a CSV file: {error}", where=path, key=f"line {reader.line_num}") from None
-    if not rows or rows[0][1][0] != "interval":
-        found = rows[0][1][0] if rows else "an empty file"
-        raise InputError("the first column must be 'interval'", where=path, key="line 1", found=found)
-    header = rows[0][1][1:]
-    for name in header:
-        if name not in models:
-            hint = nearest_name(name, models)
-            raise InputError("unknown model", where=path, key="line 1", found=name, hint=hint)
-        if header.count(name) > 1:
-            raise InputError("a column may appear only once", where=path, key="line 1", found=name)
-    loads: dict[str, list[float]] = {name: [] for name in header}
-    for line, row in rows[1:]:
-        if len(row) != len(header) + 1:
-            raise InputError(f"must have {len(header) + 1} fields", where=path, key=f"line {line}", found=len(row))
-        for name, text in zip(header, row[1:], strict=True):
-            try:
-                loads[name].append(float(text))
-            except ValueError:
-                raise InputError("must be a number", where=path, key=f"line {line}, {name}", found=text) from None
-    return loads
+def _names(raw: dict[str, Any], group: str) -> list[str]:
+    entries = raw.get(group)
+    if not isinstance(entries, dict) or not entries:
+        raise InputError("must be a table with at least one entry", key=group, found=entries)
+    return list(entries)

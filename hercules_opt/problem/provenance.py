@@ -1,27 +1,39 @@
 """Figures and where they come from.
 
 Every number in an instance may be written plainly (``memory_gb_s = 76.8``) or with its provenance
-(``memory_gb_s = { value = 76.8, kind = "published", source = "vendor specification" }``). A whole part may carry
-``kind`` and ``source`` once, for all its figures. The number itself stays a plain number in Python; what is known
-of its origin is kept beside it in ``provenance`` and survives loading and saving.
+(``memory_gb_s = { value = 76.8, kind = "published", source = "vendor specification" }``). A whole part may
+carry ``kind`` and ``source`` once, for all its figures. The number itself stays a plain number in Python; what is
+known of its origin is kept beside it in ``provenance`` and survives loading and saving.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema
 
 from hercules_opt.errors import nearest_name
+from hercules_opt.problem.validation import broken, input_error
 
 Kind = Literal["measured", "published", "calibrated", "analytic", "assumed"]
 
 #: From best to worst founded; a total is only as good as its worst part.
 KINDS: tuple[Kind, ...] = ("measured", "published", "calibrated", "analytic", "assumed")
-
-_PROVENANCE_KEYS = frozenset({"value", "kind", "source"})
 
 
 class Provenance(BaseModel):
@@ -40,72 +52,119 @@ class Part(BaseModel):
 
     kind: Kind | None = Field(default=None, description="Where the figures of this part come from.")
     source: str | None = Field(default=None, description="The document or measurement they are taken from.")
-    provenance: dict[str, Provenance] = Field(default_factory=dict, exclude=True, repr=False)
 
-    @model_validator(mode="before")
+    _origins: dict[str, Provenance] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
     @classmethod
-    def _split_figures(cls, data: Any) -> Any:
+    def _split_figures(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(data, dict):
-            return data
-        known = set(cls.model_fields)
+            return handler(data)
         plain: dict[str, Any] = {}
-        origins: dict[str, Any] = dict(data.get("provenance", {}))
+        origins: dict[str, Mapping[str, Any]] = {}
         for key, entry in data.items():
-            if key not in known:
-                raise PydanticCustomError(
-                    "unknown_key",
-                    "unknown key {key}. {hint}",
-                    {"key": key, "hint": nearest_name(str(key), known - {"provenance"})},
-                )
-            if isinstance(entry, dict) and "value" in entry and set(entry) <= _PROVENANCE_KEYS:
-                plain[key] = entry["value"]
-                origins[key] = {name: entry[name] for name in ("kind", "source") if name in entry}
+            if key not in cls.model_fields:
+                hint = nearest_name(str(key), cls.model_fields)
+                raise broken("unknown key", key=(str(key),), hint=hint)
+            if key in figures(cls) and isinstance(entry, dict):
+                plain[key], origins[key] = _figure(key, entry)
             else:
                 plain[key] = entry
-        plain["provenance"] = origins
-        return plain
+        part = handler(plain)
+        part._origins = {key: _provenance(entry, part.kind) for key, entry in origins.items()}
+        return part
 
     @model_serializer(mode="wrap")
     def _join_figures(self, handler: Any) -> dict[str, Any]:
         plain: dict[str, Any] = handler(self)
-        for key, origin in self.provenance.items():
+        for key, origin in self._origins.items():
             if key in plain:
                 plain[key] = {"value": plain[key], **origin.model_dump(exclude_none=True)}
         return plain
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         described = handler(schema)
-        body = handler.resolve_ref_schema(described)
-        properties = body.get("properties", {})
-        properties.pop("provenance", None)
-        for key, rule in list(properties.items()):
-            if _is_number(rule):
-                properties[key] = _figure_schema(rule)
+        properties = handler.resolve_ref_schema(described).get("properties", {})
+        for key in figures(cls):
+            if key in properties:
+                properties[key] = _figure_schema(properties[key])
         return described
+
+    @property
+    def provenance(self) -> Mapping[str, Provenance]:
+        """Provenance of the figures that carry their own."""
+        return MappingProxyType(self._origins)
 
     def origin(self, key: str) -> Provenance:
         """Return where one figure comes from: its own entry, else the part's, else "assumed"."""
         if key not in type(self).model_fields:
             raise KeyError(key)
-        if key in self.provenance:
-            return self.provenance[key]
+        if key in self._origins:
+            return self._origins[key]
         return Provenance(kind=self.kind or "assumed", source=self.source)
 
     def replace(self, **changes: Any) -> Self:
-        """Return a checked copy with some figures changed; a changed figure loses its old provenance."""
+        """Return a checked copy with some figures changed; a changed figure loses its old provenance.
+
+        Raises
+        ------
+        InputError
+            If a change breaks a rule.
+        """
         data = {key: getattr(self, key) for key in type(self).model_fields if key in self.model_fields_set}
-        data["provenance"] = {key: entry for key, entry in self.provenance.items() if key not in changes}
-        return type(self).model_validate({**data, **changes})
+        for key, origin in self._origins.items():
+            data[key] = {"value": data[key], **origin.model_dump(exclude_none=True)}
+        data |= changes
+        try:
+            return type(self).model_validate(data)
+        except ValidationError as error:
+            raise input_error(error, where=type(self).__name__, data=data) from None
 
 
-def _is_number(rule: dict[str, Any]) -> bool:
-    kinds = [rule.get("type")] + [option.get("type") for option in rule.get("anyOf", [])]
-    return any(kind in ("number", "integer") for kind in kinds)
+@cache
+def figures(part: type[Part]) -> frozenset[str]:
+    """Return the keys of a part that hold a number or a list of numbers, with provenance if wanted."""
+    return frozenset(key for key, field in part.model_fields.items() if _is_numeric(field.annotation))
+
+
+def _is_numeric(annotation: Any) -> bool:
+    if annotation is int or annotation is float:
+        return True
+    if get_origin(annotation) in (dict, Literal):
+        return False
+    return any(_is_numeric(option) for option in get_args(annotation))
+
+
+def _figure(key: str, entry: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Return value and provenance of a figure that is written as a table; refuse any other table."""
+    allowed = ("value", "kind", "source")
+    for name in entry:
+        if name not in allowed:
+            raise broken(
+                "unknown key of a figure", key=(key, str(name)), hint=nearest_name(str(name), allowed)
+            )
+    if "value" not in entry:
+        raise broken("is required", key=(key, "value"))
+    kind, source = entry.get("kind"), entry.get("source")
+    if kind is not None and kind not in KINDS:
+        hint = nearest_name(kind, KINDS) if isinstance(kind, str) else None
+        raise broken(
+            f"must be one of {', '.join(map(repr, KINDS))}", key=(key, "kind"), found=kind, hint=hint
+        )
+    if source is not None and not isinstance(source, str):
+        raise broken("must be a text", key=(key, "source"), found=source)
+    return entry["value"], entry
+
+
+def _provenance(entry: Mapping[str, Any], kind: Kind | None) -> Provenance:
+    return Provenance(kind=entry.get("kind") or kind or "assumed", source=entry.get("source"))
 
 
 def _figure_schema(rule: dict[str, Any]) -> dict[str, Any]:
-    shared = {key: rule[key] for key in ("title", "description", "default") if key in rule}
+    shared: dict[str, Any] = {key: rule[key] for key in ("title", "description", "default") if key in rule}
     number = {key: entry for key, entry in rule.items() if key not in shared}
     return {
         **shared,

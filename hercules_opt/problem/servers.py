@@ -14,7 +14,9 @@ class Cpu(Part):
     sockets: int = Field(default=1, ge=1, le=8)
     cores: int = Field(ge=0, le=1024, description="Physical cores per socket.")
     clock_ghz: float = Field(gt=0, le=10, description="Clock with all cores busy on vector code.")
-    flops_per_cycle: float = Field(gt=0, le=1e5, description="Single-precision operations per cycle and core.")
+    flops_per_cycle: float = Field(
+        gt=0, le=1e5, description="Single-precision operations per cycle and core."
+    )
     llc_mb: float = Field(gt=0, le=1e5, description="Last-level cache per socket.")
     memory_gb_s: float = Field(gt=0, le=1e5, description="Peak memory bandwidth per socket.")
     memory_gb: float = Field(gt=0, le=1e6, description="Memory of the whole server.")
@@ -49,7 +51,9 @@ class Accelerator(Part):
     tdp_w: float = Field(gt=0, le=1e4, description="Board power limit.")
     idle_w: float = Field(ge=0, le=1e4, description="Power of an idle board.")
     uncapped_w: float | None = Field(
-        default=None, gt=0, le=1e5,
+        default=None,
+        gt=0,
+        le=1e5,
         description="Power the board would draw at its rated clock; above tdp_w the clock falls.",
     )
     launch_us: float = Field(default=5.0, ge=0, le=1e6, description="Cost of one operator launch.")
@@ -60,14 +64,18 @@ class Accelerator(Part):
 class ServerType(Part):
     """A kind of server, how many there are, and what one costs."""
 
-    catalogue: str | None = Field(default=None, description="Name in the catalogue that this entry starts from.")
+    catalogue: str | None = Field(
+        default=None, description="Name in the catalogue that this entry starts from."
+    )
     title: str | None = None
     available: int = Field(default=0, ge=0, le=1_000_000, description="Servers of this type.")
     cost_per_h: float | None = Field(default=None, ge=0, le=1e9, description="Cost per server and hour.")
     power_budget_w: float | None = Field(
         default=None, ge=0, le=1e6, description="Power one server may draw; by default the sum of its parts."
     )
-    board_w: float = Field(default=0.0, ge=0, le=1e4, description="Fans, board, disks, network: always drawn.")
+    board_w: float = Field(
+        default=0.0, ge=0, le=1e4, description="Fans, board, disks, network: always drawn."
+    )
     cpu: Cpu | None = None
     nmp: Nmp | None = None
     accelerator: Accelerator | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import numbers
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
 
-from hercules_opt.errors import InputError, nearest_name
-from hercules_opt.problem.files import read_text, write_text
-from hercules_opt.problem.provenance import Part
+from hercules_opt.errors import InputError, Words, key_path, nearest_name
+from hercules_opt.problem.csv_files import parse_number, read_csv
+from hercules_opt.problem.files import read_json, write_text
+from hercules_opt.problem.names import Name
+from hercules_opt.problem.provenance import KINDS, Part
 from hercules_opt.problem.schedule import Schedule
 from hercules_opt.problem.validation import input_error
 
@@ -28,19 +31,28 @@ TABLE_SCHEMA = 1
 class PairEfficiency(Part):
     """One (server type, model) pair; ``qps`` is ``None`` where the server cannot serve the model."""
 
-    server_type: str
-    model: str
-    qps: float | None = Field(default=None, gt=0, le=1e12, description="Latency-bounded throughput of one server.")
+    server_type: Name = Field(description="Name of the server type.")
+    model: Name = Field(description="Name of the model.")
+    qps: float | None = Field(
+        default=None, gt=0, le=1e12, description="Latency-bounded throughput of one server."
+    )
     power_w: float | None = Field(default=None, gt=0, le=1e9, description="Power of one server at that rate.")
-    p95_ms: float | None = Field(default=None, ge=0)
-    p99_ms: float | None = Field(default=None, ge=0)
-    schedule: Schedule | None = None
+    p95_ms: float | None = Field(
+        default=None, ge=0, description="95th percentile of the latency at that rate."
+    )
+    p99_ms: float | None = Field(
+        default=None, ge=0, description="99th percentile of the latency at that rate."
+    )
+    schedule: Schedule | None = Field(default=None, description="How the server runs the model at that rate.")
     binds: str | None = Field(default=None, description="What keeps the rate from being higher.")
-    reason: str | None = Field(default=None, description="Why the server cannot serve the model, what would help.")
+    reason: str | None = Field(
+        default=None, description="Why the server cannot serve the model, what would help."
+    )
 
 
 COLUMNS: tuple[str, ...] = (
-    "server_type", "model", "qps", "power_w", "p95_ms", "p99_ms", "schedule", "binds", "reason", "kind", "source",
+    "server_type", "model", "qps", "power_w", "p95_ms", "p99_ms", "schedule", "binds", "reason",
+    "kind", "source",
 )  # fmt: skip
 _NUMBERS = ("qps", "power_w", "p95_ms", "p99_ms")
 
@@ -59,13 +71,13 @@ class EfficiencyTable:
     _index: Mapping[tuple[str, str], PairEfficiency] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "pairs", tuple(self.pairs))
         index: dict[tuple[str, str], PairEfficiency] = {}
         for pair in self.pairs:
             key = (pair.server_type, pair.model)
             if key in index:
-                raise InputError(
-                    "each pair may appear only once", where="efficiency table", found=f"{key[0]} x {key[1]} twice"
-                )
+                found = Words(f"{key[0]} x {key[1]} twice")
+                raise InputError("each pair may appear only once", where="efficiency table", found=found)
             index[key] = pair
         object.__setattr__(self, "_index", index)
 
@@ -86,7 +98,7 @@ class EfficiencyTable:
         return EfficiencyTable(tuple(kept if key in self._index else [*kept, pair]))
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return one plain dictionary per pair, with every column."""
+        """Return one plain dictionary per pair, with every column; a figure with provenance is a table."""
         return [_row(pair) for pair in self.pairs]
 
     def to_frame(self) -> pd.DataFrame:
@@ -96,7 +108,10 @@ class EfficiencyTable:
         return pd.DataFrame([_flat(pair) for pair in self.pairs], columns=list(COLUMNS))
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the table; a number is written in its shortest exact form, so reading gives it back."""
+        """Write the table as CSV; a number is written in its shortest exact form, so reading gives it back.
+
+        A row has one ``kind`` and one ``source``: figures of different provenance get the weakest kind.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -105,15 +120,17 @@ class EfficiencyTable:
             writer.writerow(["" if flat[c] is None else flat[c] for c in COLUMNS])
         write_text(path, out.getvalue())
 
+    def to_json(self, path: str | Path) -> None:
+        """Write the table as JSON, with the version of its layout; nothing is lost."""
+        rows = [pair.model_dump(mode="json", exclude_none=True) for pair in self.pairs]
+        write_text(path, json.dumps({"schema": TABLE_SCHEMA, "pairs": rows}, indent=1) + "\n")
+
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]], where: str = "efficiency table") -> EfficiencyTable:
-        """Build a table from dictionaries with the columns of ``COLUMNS``; raise ``InputError`` on a bad one."""
+        """Build a table from dictionaries with the keys of ``COLUMNS``; raise ``InputError`` on a bad one."""
         pairs: list[PairEfficiency] = []
         for number, row in enumerate(rows, start=1):
-            try:
-                pairs.append(PairEfficiency.model_validate(dict(row)))
-            except ValidationError as error:
-                raise input_error(error, where=where, prefix=(f"row {number}",)) from None
+            pairs.append(_pair(dict(row), where, f"row {number}"))
         try:
             return cls(tuple(pairs))
         except InputError as error:
@@ -121,47 +138,75 @@ class EfficiencyTable:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> EfficiencyTable:
-        """Build a table from a data frame; missing entries (NaN) are unknown."""
-        rows = [
-            {str(key): entry for key, entry in record.items() if not _missing(entry)}
-            for record in frame.to_dict(orient="records")
-        ]
-        return cls.from_rows([_typed(row, f"row {n}") for n, row in enumerate(rows, start=1)], where="data frame")
+        """Build a table from a data frame; missing entries (NaN, None) are unknown."""
+        import pandas as pd
+
+        where = "data frame"
+        rows = []
+        for number, record in enumerate(frame.to_dict(orient="records"), start=1):
+            given = {
+                str(key): entry
+                for key, entry in record.items()
+                if not (pd.api.types.is_scalar(entry) and pd.isna(entry))
+            }
+            rows.append(_typed(given, where, f"row {number}"))
+        return cls.from_rows(rows, where=where)
 
     @classmethod
     def from_csv(cls, path: str | Path) -> EfficiencyTable:
         """Read a table; raise ``InputError`` with file and line on the first bad entry."""
-        reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
-        pairs: list[PairEfficiency] = []
-        try:
-            header = list(reader.fieldnames or ())
-            for required in ("server_type", "model", "qps"):
-                if required not in header:
-                    raise InputError(f"column {required!r} is missing", where=path, key="line 1", found=header or "nothing")
-            for column in header:
-                if column not in COLUMNS:
-                    raise InputError(
-                        "unknown column", where=path, key="line 1", found=column, hint=nearest_name(column, COLUMNS)
-                    )
-                if header.count(column) > 1:
-                    raise InputError("a column may appear only once", where=path, key="line 1", found=column)
-            for record in reader:
-                line = f"line {reader.line_num}"
-                if None in record or None in record.values():
-                    raise InputError(f"must have {len(header)} fields", where=path, key=line, found="another number")
-                try:
-                    given = {column: entry for column, entry in record.items() if entry != ""}
-                    pairs.append(PairEfficiency.model_validate(_typed(given, line)))
-                except ValidationError as error:
-                    raise input_error(error, where=path, prefix=(line,)) from None
-                except InputError as error:
-                    raise error.located(path) from None
-        except csv.Error as error:
-            raise InputError(f"is not a CSV file: {error}", where=path, key=f"line {reader.line_num}") from None
-        try:
-            return cls(tuple(pairs))
-        except InputError as error:
-            raise error.located(path) from None
+        return cls(tuple(pair for _, pair in read_pairs(path)))
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> EfficiencyTable:
+        """Read a table that ``to_json`` wrote; raise ``InputError`` on the first bad entry."""
+        raw = read_json(path)
+        if not isinstance(raw, dict):
+            raise InputError("must hold a table", where=path, found=raw)
+        for key in raw:
+            if key not in ("schema", "pairs"):
+                hint = nearest_name(key, ("schema", "pairs"))
+                raise InputError("unknown key", where=path, key=key_path([key]), hint=hint)
+        schema, rows = raw.get("schema"), raw.get("pairs")
+        if schema != TABLE_SCHEMA or isinstance(schema, bool):
+            raise InputError(f"must be {TABLE_SCHEMA}", where=path, key="schema", found=schema)
+        if not isinstance(rows, list):
+            raise InputError("must be a list", where=path, key="pairs", found=rows)
+        for number, row in enumerate(rows, start=1):
+            if not isinstance(row, dict):
+                raise InputError("must be a table", where=path, key=f"row {number}", found=row)
+        return cls.from_rows(rows, where=str(path))
+
+
+def read_pairs(path: str | Path) -> list[tuple[int, PairEfficiency]]:
+    """Read the rows of a CSV file, each with its line; raise ``InputError`` on the first bad one."""
+    file = read_csv(path)
+    for column in file.header:
+        if column not in COLUMNS:
+            hint = nearest_name(column, COLUMNS)
+            raise InputError("unknown column", where=path, key="line 1", found=column, hint=hint)
+    for required in ("server_type", "model", "qps"):
+        if required not in file.header:
+            raise InputError(f"column {required!r} is missing", where=path, key="line 1")
+    first_line: dict[tuple[str, str], int] = {}
+    pairs = []
+    for line, fields in file.records:
+        given = {column: text for column, text in zip(file.header, fields, strict=True) if text != ""}
+        place = f"line {line}"
+        pair = _pair(_typed(given, path, place), path, place)
+        earlier = first_line.setdefault((pair.server_type, pair.model), line)
+        if earlier != line:
+            found = Words(f"{pair.server_type} x {pair.model} in line {earlier} too")
+            raise InputError("each pair may appear only once", where=path, key=place, found=found)
+        pairs.append((line, pair))
+    return pairs
+
+
+def _pair(row: dict[str, Any], where: str | Path, place: str) -> PairEfficiency:
+    try:
+        return PairEfficiency.model_validate(row)
+    except ValidationError as error:
+        raise input_error(error, where=where, data=row, prefix=(place,)) from None
 
 
 def _row(pair: PairEfficiency) -> dict[str, Any]:
@@ -170,27 +215,37 @@ def _row(pair: PairEfficiency) -> dict[str, Any]:
 
 
 def _flat(pair: PairEfficiency) -> dict[str, Any]:
-    row = _row(pair)
+    row: dict[str, Any] = {column: getattr(pair, column) for column in COLUMNS}
     if pair.schedule is not None:
         row["schedule"] = pair.schedule.model_dump_json(exclude_none=True)
+    if pair.provenance:
+        origins = [pair.origin(column) for column in _NUMBERS if row[column] is not None]
+        row["kind"] = max((origin.kind for origin in origins), key=KINDS.index)
+        row["source"] = "; ".join(dict.fromkeys(o.source for o in origins if o.source)) or None
     return row
 
 
-def _missing(entry: Any) -> bool:
-    return entry is None or (isinstance(entry, float) and entry != entry)
-
-
-def _typed(row: dict[str, Any], place: str) -> dict[str, Any]:
+def _typed(row: dict[str, Any], where: str | Path, place: str) -> dict[str, Any]:
+    """Return a row with numbers and schedule read from text."""
     typed = dict(row)
     for column in _NUMBERS:
         if column in typed:
-            try:
-                typed[column] = float(typed[column])
-            except (TypeError, ValueError):
-                raise InputError("must be a number", key=f"{place}, {column}", found=typed[column]) from None
+            typed[column] = _number(typed[column], where, f"{place}, {column}")
     if isinstance(typed.get("schedule"), str):
         try:
             typed["schedule"] = json.loads(typed["schedule"])
-        except json.JSONDecodeError:
-            raise InputError("must be JSON", key=f"{place}, schedule", found=typed["schedule"]) from None
+        except (ValueError, RecursionError):
+            key = f"{place}, schedule"
+            raise InputError("must be JSON", where=where, key=key, found=typed["schedule"]) from None
     return typed
+
+
+def _number(entry: Any, where: str | Path, key: str) -> float:
+    if isinstance(entry, str):
+        return parse_number(entry, where=where, key=key)
+    if not isinstance(entry, numbers.Real) or isinstance(entry, bool):
+        raise InputError("must be a number", where=where, key=key, found=entry)
+    try:
+        return float(entry)
+    except OverflowError:
+        raise InputError("must be a finite number", where=where, key=key, found=entry) from None
