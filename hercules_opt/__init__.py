@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hercules_opt.provisioning.policies.greedy import Greedy
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.provisioning.provision import provision
+    from hercules_opt.simulation.largest_load import LargestLoad, largest_load
     from hercules_opt.simulation.server import ServerRun, simulate_server
     from hercules_opt.simulation.stages import Stage, Trace
 
@@ -30,6 +31,7 @@ _HOMES = {
     "Greedy": "provisioning.policies.greedy",
     "InputError": "errors",
     "Instance": "problem.instance",
+    "LargestLoad": "simulation.largest_load",
     "PairEfficiency": "problem.table",
     "Plan": "provisioning.plan",
     "ProvisioningProblem": "provisioning.problem",
@@ -37,6 +39,7 @@ _HOMES = {
     "Stage": "simulation.stages",
     "Trace": "simulation.stages",
     "catalogue": "problem.catalogue",
+    "largest_load": "simulation.largest_load",
     "library_names": "problem.library",
     "load_instance": "problem.loading",
     "provision": "provisioning.provision",
@@ -49,6 +52,7 @@ __all__ = [
     "Greedy",
     "InputError",
     "Instance",
+    "LargestLoad",
     "PairEfficiency",
     "Plan",
     "ProvisioningProblem",
@@ -57,6 +61,7 @@ __all__ = [
     "Trace",
     "__version__",
     "catalogue",
+    "largest_load",
     "library_names",
     "load_instance",
     "provision",

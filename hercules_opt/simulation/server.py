@@ -77,7 +77,7 @@ class ServerRun:
     def long_enough(self) -> bool:
         """Whether the run spans enough of the queue's slow swings for its intervals to be trusted.
 
-        The latencies of queries about 4 / (1 - rho)^2 apart still depend on each other (rho = load / saturation);
+        Latencies of queries about 4 / (1 - rho)^2 apart still depend on each other (rho = load / saturation);
         the intervals were seen to hold their level from 200 such spans on.
         """
         idle_share = 1 - self.load_qps / self.saturation_qps

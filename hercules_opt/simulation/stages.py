@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hercules_opt.errors import InputError, nearest_name
+from hercules_opt.errors import InputError, Words, nearest_name
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -63,7 +63,7 @@ class Stage:
                 f"must have the shape (servers, max_items + 1), {self.servers} rows, 2 or more columns",
                 where=where,
                 key="time_ms",
-                found=table.shape,
+                found=Words(f"shape {table.shape}"),
             )
         bad = ~(np.isfinite(table[:, 1:]) & (table[:, 1:] > 0))
         if bad.any():
@@ -126,7 +126,7 @@ class Trace:
         sizes = as_sizes(self.sizes, "Trace")
         if sizes.shape != times.shape:
             rule = f"must hold one size per arrival, {times.size}"
-            raise InputError(rule, where="Trace", key="sizes", found=sizes.shape)
+            raise InputError(rule, where="Trace", key="sizes", found=Words(f"shape {sizes.shape}"))
         for array in (times, sizes):
             array.setflags(write=False)
         object.__setattr__(self, "arrival_ms", times)
@@ -150,7 +150,9 @@ def draw_sizes(sizes: ArrayLike | SizeSampler, queries: int, rng: np.random.Gene
     if callable(sizes):
         drawn = as_sizes(sizes(rng, queries), "sizes")
         if drawn.shape != (queries,):
-            raise InputError(f"the sampler must return {queries} sizes", where="sizes", found=drawn.shape)
+            raise InputError(
+                f"the sampler must return {queries} sizes", where="sizes", found=Words(f"shape {drawn.shape}")
+            )
         return drawn
     population = as_sizes(sizes, "sizes")
     return population[rng.integers(population.size, size=queries)]
@@ -203,7 +205,12 @@ def as_sizes(values: Any, where: str) -> IntArray:
     """Return query sizes as a fresh int64 array of one dimension, each at least 1."""
     numbers = as_floats(values, "sizes", where)
     if numbers.ndim != 1 or numbers.size == 0:
-        raise InputError("must be a list of sizes, not empty", where=where, key="sizes", found=numbers.shape)
+        raise InputError(
+            "must be a list of sizes, not empty",
+            where=where,
+            key="sizes",
+            found=Words(f"shape {numbers.shape}"),
+        )
     bad = ~((numbers >= 1) & (numbers <= 1e9) & (numbers == np.floor(numbers)))
     if bad.any():
         raise InputError(
