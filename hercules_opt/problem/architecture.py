@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, Strict, model_validator
-from pydantic_core import PydanticCustomError
 
+from hercules_opt.errors import Words
 from hercules_opt.problem.provenance import Part
+from hercules_opt.problem.validation import broken
 
 Role = Literal["feature", "behaviour", "candidate", "factor"]
 
@@ -64,8 +65,9 @@ class Tables(Part):
 
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:
-        if isinstance(self.rows, tuple) and self.count is not None and self.count != len(self.rows):
-            raise _broken(f"rows lists {len(self.rows)} tables, but count is {self.count}: leave count out")
+        if isinstance(self.rows, tuple) and self.count not in (None, len(self.rows)):
+            rule = f"must be left out, or {len(self.rows)}: rows lists one number per table"
+            raise broken(rule, key=("count",), found=self.count)
         return self
 
 
@@ -95,9 +97,9 @@ class BehaviourUnit(Part):
         if self.unit == "attention":
             wanted, other = other, wanted
         if getattr(self, wanted) is None:
-            raise _broken(f"unit {self.unit!r} needs {wanted}")
+            raise broken(f"is required for unit {self.unit!r}", key=(wanted,))
         if getattr(self, other) is not None:
-            raise _broken(f"unit {self.unit!r} does not use {other}")
+            raise broken(f"is not used by unit {self.unit!r}: leave it out", key=(other,))
         return self
 
 
@@ -187,63 +189,71 @@ class Architecture(Part):
         if self.interaction == "dot":
             _check_dot(self)
         if self.tasks > 1 and not self.task_mlp:
-            raise _broken("several tasks need a task_mlp: without one they would all be the same")
+            raise broken(
+                "is required for several tasks: without it they would all be the same", key=("task_mlp",)
+            )
         if self.interaction_width == 0:
-            raise _broken(
-                "the top MLP has no input: add dense_features, or tables of another role than 'factor'"
+            raise broken(
+                "the top MLP has no input: add dense_features, or tables of another role than 'factor'",
+                key=("tables",),
             )
         return self
 
 
 def _check_dense(architecture: Architecture) -> None:
     if architecture.bottom_mlp and not architecture.dense_features:
-        raise _broken("a bottom_mlp needs dense_features, the width of its input")
+        raise broken("is required with a bottom_mlp: it is the width of its input", key=("dense_features",))
 
 
 def _check_behaviours(architecture: Architecture) -> None:
     groups, unit = architecture.of_role("behaviour"), architecture.behaviour
-    if bool(groups) != (unit is not None):
-        missing = "a behaviour unit" if groups else "tables of role 'behaviour'"
-        raise _broken(f"tables of role 'behaviour' and a behaviour unit belong together: {missing} missing")
+    if groups and unit is None:
+        raise broken("is required: there are tables of role 'behaviour'", key=("behaviour",))
     if unit is None:
         return
-    if len({group.dim for group in groups}) > 1:
-        raise _broken(f"all tables of role 'behaviour' must have the same dim, found {_dims(groups)}")
+    if not groups:
+        raise broken("a behaviour unit needs tables of role 'behaviour'", key=("tables",))
+    _check_dims(groups, "the behaviours form one sequence")
     candidates = architecture.of_role("candidate")
     count = sum(group.vectors for group in candidates)
     if unit.attends and count != 1:
-        raise _broken(f"unit {unit.unit!r} needs one vector from tables of role 'candidate', found {count}")
-    if unit.unit == "attention" and candidates[0].dim != groups[0].dim:
-        raise _broken(
-            "the candidate and the behaviours are multiplied, so they must have the same dim, "
-            f"found {_dims((*candidates, *groups))}"
+        raise broken(
+            f"unit {unit.unit!r} needs exactly one vector from tables of role 'candidate'",
+            key=("tables",),
+            found=Words(str(count)),
         )
+    if unit.unit == "attention":
+        _check_dims((*candidates, *groups), "the candidate and the behaviours are multiplied")
 
 
 def _check_factors(architecture: Architecture) -> None:
     factors = architecture.of_role("factor")
-    if len({group.dim for group in factors}) > 1:
-        raise _broken(f"all tables of role 'factor' must have the same dim, found {_dims(factors)}")
+    _check_dims(factors, "the factors are multiplied")
     if sum(group.vectors for group in factors) == 1:
-        raise _broken("tables of role 'factor' are multiplied: at least two vectors, found 1")
+        raise broken(
+            "factors are multiplied: tables of role 'factor' must give at least two vectors",
+            key=("tables",),
+            found=Words("1"),
+        )
+
+
+def _check_dims(groups: tuple[Tables, ...], why: str) -> None:
+    dims = [group.dim for group in groups]
+    if len(set(dims)) > 1:
+        found = Words(" and ".join(str(dim) for dim in dict.fromkeys(dims)))
+        roles = " and ".join(repr(role) for role in dict.fromkeys(group.role for group in groups))
+        raise broken(f"{why}: tables of role {roles} must have the same dim", key=("tables",), found=found)
 
 
 def _check_dot(architecture: Architecture) -> None:
     widths = {group.dim for group in architecture.of_role("feature", "candidate")}
     widths |= {width for width in (architecture.dense_width, architecture.behaviour_width) if width}
     if len(widths) > 1:
-        found = ", ".join(str(width) for width in sorted(widths))
-        raise _broken(
-            "a dot interaction needs one width, the dim of its tables and the last width of bottom_mlp, "
-            f"found {found}"
+        raise broken(
+            "'dot' needs vectors of one width: the dim of the tables and the last width of the bottom_mlp",
+            key=("interaction",),
+            found=Words(" and ".join(str(width) for width in sorted(widths))),
         )
     if architecture.dot_vectors < 2:
-        raise _broken(f"a dot interaction needs at least two vectors, found {architecture.dot_vectors}")
-
-
-def _dims(groups: tuple[Tables, ...]) -> str:
-    return ", ".join(str(group.dim) for group in groups)
-
-
-def _broken(rule: str) -> PydanticCustomError:
-    return PydanticCustomError("architecture", "{rule}", {"rule": rule})
+        count = Words(str(architecture.dot_vectors))
+        raise broken("'dot' needs at least two vectors", key=("interaction",), found=count)

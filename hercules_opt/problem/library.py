@@ -80,7 +80,8 @@ def with_parts(server: Mapping[str, Any], *, key: str) -> dict[str, Any]:
                 base = catalogue_entry(part, name)
             except InputError as error:
                 raise InputError(error.rule, key=f"{key}.{part}", found=name, hint=error.hint) from None
-            whole[part] = overridden(base, {k: entry for k, entry in changes.items() if k != "catalogue"})
+            own = {k: entry for k, entry in changes.items() if k != "catalogue"}
+            whole[part] = overridden(base, own) if own else base
     return whole
 
 

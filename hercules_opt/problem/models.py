@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, Strict, model_validator
-from pydantic_core import PydanticCustomError
 
+from hercules_opt.errors import Words
 from hercules_opt.problem.architecture import Architecture
 from hercules_opt.problem.provenance import Part
+from hercules_opt.problem.validation import broken
 
 Items = Annotated[int, Field(ge=1, le=1_000_000)]
 ItemList = Annotated[tuple[Items, ...], Strict(strict=False), Field(min_length=1, max_length=100_000)]
@@ -48,44 +49,48 @@ class QuerySize(Part):
 
     @model_validator(mode="after")
     def _keys_fit_distribution(self) -> Self:
-        wanted = _KEYS[self.distribution]
-        for key in wanted:
-            if getattr(self, key) is None:
-                raise _broken(
-                    f"distribution {self.distribution!r} needs {' and '.join(wanted)}, {key} is missing"
-                )
         for key in ("mean_items", "std_items", "sigma", "items", "weights"):
-            if key not in wanted and getattr(self, key) is not None:
-                raise _broken(
-                    f"distribution {self.distribution!r} does not use {key}: it needs {' and '.join(wanted)}"
+            wanted, given = key in _KEYS[self.distribution], getattr(self, key) is not None
+            if wanted and not given:
+                raise broken(f"is required for distribution {self.distribution!r}", key=(key,))
+            if given and not wanted:
+                needs = " and ".join(_KEYS[self.distribution])
+                raise broken(
+                    f"is not used by distribution {self.distribution!r}: it needs {needs}", key=(key,)
                 )
         if self.min_items > self.max_items:
-            raise _broken(f"min_items must not exceed max_items, found {self.min_items} and {self.max_items}")
+            raise broken(
+                f"must be at most max_items ({self.max_items})", key=("min_items",), found=self.min_items
+            )
         if self.distribution == "fixed":
-            self._check_fixed()
+            self._check_fixed(self.mean_items or 0.0)
         if self.distribution == "empirical":
-            self._check_listed()
+            self._check_listed(self.items or (), self.weights or ())
         return self
 
-    def _check_fixed(self) -> None:
-        size = self.mean_items or 0.0
+    def _check_fixed(self, size: float) -> None:
         if size != int(size) or not self.min_items <= size <= self.max_items:
             allowed = f"{self.min_items} to {self.max_items}"
-            raise _broken(f"a fixed mean_items must be a whole number from {allowed}, found {size:g}")
-
-    def _check_listed(self) -> None:
-        items, weights = self.items or (), self.weights or ()
-        if len(items) != len(weights):
-            raise _broken(f"items and weights must be as many, found {len(items)} and {len(weights)}")
-        if len(set(items)) < len(items):
-            raise _broken("items must not repeat a size")
-        if not self.min_items <= min(items) <= max(items) <= self.max_items:
-            raise _broken(
-                f"items must lie from min_items to max_items ({self.min_items} to {self.max_items}), "
-                f"found {min(items)} to {max(items)}"
+            raise broken(
+                f"a fixed size must be a whole number from {allowed}", key=("mean_items",), found=size
             )
+
+    def _check_listed(self, items: tuple[int, ...], weights: tuple[float, ...]) -> None:
+        if len(items) != len(weights):
+            rule = f"must have one entry per item, {len(items)}"
+            raise broken(rule, key=("weights",), found=Words(str(len(weights))))
+        seen: set[int] = set()
+        for number, size in enumerate(items):
+            if size in seen:
+                raise broken("each size may appear only once", key=("items", number), found=size)
+            if not self.min_items <= size <= self.max_items:
+                allowed = f"{self.min_items} to {self.max_items}"
+                raise broken(
+                    f"must lie from min_items to max_items, {allowed}", key=("items", number), found=size
+                )
+            seen.add(size)
         if not sum(weights) > 0:
-            raise _broken("one of the weights must be greater than 0")
+            raise broken("one of the weights must be greater than 0", key=("weights",))
 
 
 class Model(Part):
@@ -102,7 +107,3 @@ class Model(Part):
     )
     query_size: QuerySize | None = None
     architecture: Architecture | None = None
-
-
-def _broken(rule: str) -> PydanticCustomError:
-    return PydanticCustomError("query_size", "{rule}", {"rule": rule})

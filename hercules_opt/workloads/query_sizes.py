@@ -25,6 +25,9 @@ Integers = npt.NDArray[np.int64]
 #: Probability that is left out at each end of the distribution: far below what any simulation sees.
 _NEGLIGIBLE = 1e-10
 
+#: Steps for matching the moments; it takes two or three.
+_NEWTON_STEPS = 20
+
 #: Quantiles at which the density of the cells always has an edge, so that the tail is not one cell.
 _TAIL_QUANTILES = (0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998)
 
@@ -139,7 +142,7 @@ def size_cells(query_size: QuerySize, count: int = 32) -> SizeCells:
     """Return the density as ``count`` cells whose mean and mean square are those of the exact density.
 
     Edges lie between integers: first at quantiles of the tail, then, one at a time, where a cell departs most
-    from the exact distribution. Last, the weights are tilted by a quadratic so that both moments are exact.
+    from the exact distribution. Last, the weights are changed a little so that both moments are exact.
 
     Raises
     ------
@@ -172,9 +175,9 @@ def _rounded(query_size: QuerySize, items: Integers) -> Floats:
     weight = np.where(scores[:-1] > 0, above[:-1] - above[1:], below[1:] - below[:-1])
     if not weight.sum() > 0:
         raise InputError(
-            f"min_items to max_items ({items[0]} to {items[-1]}) must hold some of the distribution",
+            f"min_items to max_items ({items[0]} to {items[-1]}) must hold some of the distribution, "
+            f"which has a mean of {mean:g} items",
             key="query_size",
-            found=f"a mean of {mean:g} items",
         )
     return np.asarray(weight, dtype=np.float64)
 
@@ -245,10 +248,21 @@ def _square_means(lo: Floats, hi: Floats) -> Floats:
 
 
 def _moments_matched(lo: Floats, hi: Floats, weight: Floats, sizes: SizeDistribution) -> Floats:
-    """Return the weights times ``1 + a + b x + c x^2``, so that total, mean and mean square are exact."""
-    scale = hi[-1]
-    moments = np.stack([np.ones_like(lo), 0.5 * (lo + hi) / scale, _square_means(lo, hi) / scale**2])
-    wanted = np.array([1.0, sizes.mean_items / scale, (sizes.square_items + 1.0 / 12.0) / scale**2])
-    matrix = (moments * weight) @ moments.T
-    tilt = np.linalg.lstsq(matrix, wanted - moments @ weight, rcond=1e-12)[0] @ moments
-    return np.asarray(weight * (1.0 + tilt), dtype=np.float64)
+    """Return the weights times ``exp(a + b x + c x^2)``, so that total, mean and mean square are exact.
+
+    Of all weights with these moments they are the closest in relative entropy, and none is negative. Newton's
+    method on the dual, a convex function of (b, c); moments are centred and scaled to condition it well.
+    """
+    wanted = np.array([sizes.mean_items, sizes.square_items + 1.0 / 12.0])
+    moments = np.stack([0.5 * (lo + hi), _square_means(lo, hi)]) - wanted[:, None]
+    moments /= np.maximum(np.sqrt(moments**2 @ weight), 1e-300)[:, None]
+    tilt = np.zeros(2)
+    for _ in range(_NEWTON_STEPS):
+        tilted = weight * np.exp(tilt @ moments)
+        tilted /= tilted.sum()
+        gradient = moments @ tilted
+        if np.abs(gradient).max() < 1e-14:
+            break
+        hessian = (moments * tilted) @ moments.T - np.outer(gradient, gradient)
+        tilt -= np.linalg.lstsq(hessian, gradient, rcond=1e-12)[0]
+    return np.asarray(tilted, dtype=np.float64)
