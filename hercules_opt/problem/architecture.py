@@ -80,7 +80,7 @@ class BehaviourUnit(Part):
     whose update gate the attention scales.
     """
 
-    unit: Literal["attention", "gru", "gru-augru"]
+    unit: Literal["attention", "gru", "gru-augru"] = Field(description="How the behaviours are read.")
     attention_hidden: Widths | None = Field(
         default=None, description="Hidden widths of the scoring MLP (attention); its output has width 1."
     )
@@ -111,7 +111,9 @@ class Architecture(Part):
     add a small MLP each. The input width of every layer is derived; only output widths are written.
     """
 
-    tables: Annotated[tuple[Tables, ...], Strict(strict=False), Field(min_length=1, max_length=1000)]
+    tables: Annotated[tuple[Tables, ...], Strict(strict=False), Field(min_length=1, max_length=1000)] = Field(
+        description="Embedding tables; each entry is one operator."
+    )
     dense_features: int = Field(default=0, ge=0, le=1_000_000, description="Width of the dense input.")
     bottom_mlp: Widths = Field(default=(), description="Output widths of the layers on the dense input.")
     interaction: Literal["concat", "dot"] = Field(

@@ -34,7 +34,7 @@ class QuerySize(Part):
     uncut distribution and ``sigma`` of the logarithm; ``empirical`` lists ``items`` with ``weights``.
     """
 
-    distribution: Distribution = "lognormal"
+    distribution: Distribution = Field(default="lognormal", description="Shape of the distribution.")
     mean_items: float | None = Field(
         default=None, gt=0, le=1e6, description="Mean number of items, before the distribution is cut."
     )
@@ -99,11 +99,11 @@ class Model(Part):
     catalogue: str | None = Field(
         default=None, description="Name in the catalogue that this entry starts from."
     )
-    title: str | None = None
+    title: str | None = Field(default=None, description="Name for people.")
     sla_ms: float | None = Field(default=None, gt=0, le=1e7, description="Tail-latency target.")
     sla_percentile: float = Field(default=95.0, ge=50, lt=100, description="Percentile the target holds at.")
     over_provision: float = Field(
         default=0.0, ge=0, le=100, description="Share of the load that is provisioned on top of it."
     )
-    query_size: QuerySize | None = None
-    architecture: Architecture | None = None
+    query_size: QuerySize | None = Field(default=None, description="How many items a query ranks.")
+    architecture: Architecture | None = Field(default=None, description="What the model computes.")
