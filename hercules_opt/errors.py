@@ -83,10 +83,12 @@ def _printable(text: str) -> str:
 
 def key_path(steps: Iterable[str | int]) -> str:
     """Return a key path as TOML writes it: names joined by dots, in quotes where they need them."""
-    return ".".join(
-        str(step) if isinstance(step, int) or _BARE_KEY.fullmatch(step) else json.dumps(step[:100])
-        for step in steps
-    )
+    return ".".join(_key(step) if isinstance(step, str) else str(step) for step in steps)
+
+
+def _key(name: str, limit: int = 100) -> str:
+    short = name if len(name) <= limit else name[:limit] + "..."
+    return short if _BARE_KEY.fullmatch(name) else json.dumps(short)
 
 
 def nearest_name(name: str, allowed: Iterable[str]) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 from hercules_opt.errors import InputError, Words
 
-#: Largest file that is read; a table of a million pairs is about half of it.
-MAX_BYTES = 256 * 2**20
+#: Largest file that is read; it holds about half a million pairs.
+MAX_BYTES = 64 * 2**20
 
 
 def read_text(path: str | Path) -> str:
