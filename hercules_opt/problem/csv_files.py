@@ -40,6 +40,9 @@ def read_csv(path: str | Path) -> CsvFile:
     if not rows:
         raise InputError("must have a header line", where=path, found=Words("an empty file"))
     (line, header), records = rows[0], rows[1:]
+    if len(header) == 1 and ";" in header[0]:
+        found = Words("semicolons")
+        raise InputError("fields must be separated by commas", where=path, key=f"line {line}", found=found)
     for column in header:
         if not column:
             raise InputError("every column needs a name", where=path, key=f"line {line}")

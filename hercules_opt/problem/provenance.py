@@ -2,8 +2,8 @@
 
 Every number in an instance may be written plainly (``memory_gb_s = 76.8``) or with its provenance
 (``memory_gb_s = { value = 76.8, kind = "published", source = "vendor specification" }``). A whole part may
-carry ``kind`` and ``source`` once, for all its figures. The number itself stays a plain number in Python; what
-is known of its origin is kept beside it in ``provenance`` and survives loading and saving.
+carry ``kind`` and ``source`` once, for all its figures. The number itself stays a plain number in Python;
+what is known of its origin is kept beside it in ``provenance`` and survives loading and saving.
 """
 
 from __future__ import annotations
