@@ -29,6 +29,8 @@ _ROUND_LIMIT = 150
 #: A share or overuse below this is rounding.
 _TINY = 1e-6
 _MOST_PENALTY = 1e9
+#: Nodes of the integer program over the covers seen.
+_PLAN_NODES = 500
 
 #: One model's counts: the model's index, and servers by type.
 Column = tuple[int, tuple[int, ...]]
@@ -93,7 +95,7 @@ class PriceSearch:
         watts = unit * self._grid if self._with_power else Fraction(0)
         self._costs = [tuple(int(cost * watts) for cost in row) for row in interval.costs]
         self._columns: dict[Column, float] = {}
-        self._penalty = 1.0
+        self._penalty = 1e3 if self._with_power else 1.0
         if best is not None:
             self._penalty = max(1.0, float(interval.cost(best) * unit) / self._scale)
             for m, counts in enumerate(best):
@@ -124,6 +126,37 @@ class PriceSearch:
                     return best
                 penalty *= 1e3
         return best
+
+    def plan(self) -> Rows | None:
+        """Return the cheapest plan that takes one of the covers seen for each model, ``None`` if none is found.
+
+        The covers are whole and exact, so the solver's tolerances do no harm.
+        """
+        columns = list(self._columns)
+        active = [m for m, need in enumerate(self.interval.needs) if need > 0]
+        if not active or {m for m, _ in columns} != set(active):
+            return None
+        one_each = np.array([[float(m == model) for m, _ in columns] for model in active])
+        result: Any = optimize.milp(
+            np.array([self._columns[column] for column in columns]),
+            integrality=np.ones(len(columns), dtype=np.int64),
+            bounds=optimize.Bounds(0, 1),
+            constraints=[
+                optimize.LinearConstraint(one_each, lb=1, ub=1),
+                optimize.LinearConstraint(
+                    np.array([counts for _, counts in columns], dtype=np.float64).T,
+                    ub=self.interval.available,
+                ),
+            ],
+            options={"node_limit": _PLAN_NODES},
+        )
+        if result.x is None:
+            return None
+        rows: list[tuple[int, ...]] = [(0,) * len(self.interval.available)] * len(self.interval.needs)
+        for (m, counts), share in zip(columns, result.x, strict=True):
+            if share > 0.5:
+                rows[m] = counts
+        return tuple(rows)
 
     def _first_prices(self, box: Box, start: Leaf | None) -> list[Sequence[float]]:
         zero = [0.0] * len(self.interval.available)

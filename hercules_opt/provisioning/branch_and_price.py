@@ -1,7 +1,9 @@
-"""Find certificates: prices of availability, and branching where prices alone do not suffice.
+"""Solve one interval by branch and price, and keep the proof.
 
-Counts that stay fractional at the best prices are split, lowest bound first, until the bound is close enough
-to the best known plan or the effort is spent. All bounds are exact.
+Each model's whole-number covers are columns (see ``pricing``), which gives a far tighter bound than the program's
+linear relaxation. A small integer program over the columns seen so far gives plans; counts that stay fractional are
+split, lowest bound first, until the bound is close enough to the best plan or the effort is spent. Every bound is
+exact, and the tree of splits with its prices is the certificate.
 """
 
 from __future__ import annotations
@@ -20,26 +22,31 @@ from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at
 from hercules_opt.provisioning.pricing import Mixture, Priced, PriceSearch
 from hercules_opt.provisioning.problem import FloatArray
 
-_NODE_LIMIT = 300
+_NODE_LIMIT = 400
+#: The integer program over the columns is solved again after so many nodes.
+_NODES_PER_PLAN = 10
 _WHOLE = 1e-6
 
 
 @dataclass(frozen=True)
 class Proof:
-    """A certificate (``None`` if infeasibility could not be proven), and the best counts known at its end."""
+    """A certificate, ``None`` where nothing was proven, and the best counts known at its end."""
 
     certificate: Certificate | None
     counts: Rows | None
 
 
-def prove_bound(interval: ExactInterval, best: Rows, effort: Effort) -> Proof:
-    """Prove a lower bound on power, as close to that of ``best`` as the effort allows, or find better."""
+def least_power(interval: ExactInterval, best: Rows | None, effort: Effort) -> Proof:
+    """Return the cheapest counts found that cover, and a bound on power as close as the effort allows.
+
+    ``best`` is a plan known beforehand, or ``None``.
+    """
     search = _TreeSearch(interval, "bound", effort, best)
     root = search.run()
-    least = min((bound for bound in _leaf_bounds(root) if bound is not None), default=None)
-    if least is None:  # every leaf is empty, so ``best`` cannot cover: its caller checked that it does
-        raise AssertionError("the bound's proof contradicts a checked cover")
-    bound = float_at_most(_next_multiple(least, interval.cost_unit))
+    bounds = [bound for bound in _leaf_bounds(root) if bound is not None]
+    if not bounds:  # every leaf is empty
+        return Proof(Certificate("infeasible", None, _frozen(root)), None)
+    bound = float_at_most(max(Fraction(0), _next_multiple(min(bounds), interval.cost_unit)))
     return Proof(Certificate("bound", bound, _frozen(root)), search.best)
 
 
@@ -93,15 +100,14 @@ class _TreeSearch:
         self.effort = effort
         self.best = best
         self.prices = PriceSearch(interval, kind, best)
+        self.queue: list[tuple[float, int, _Part]] = []
+        self.nodes = 0
 
     def run(self) -> _Part:
         root = self._evaluate(Box.whole(self.interval), None)
-        queue: list[tuple[float, int, _Part]] = []
-        self._enqueue(queue, root, 0)
-        nodes = 1
-        while queue and nodes < _NODE_LIMIT and not self.effort.expired:
-            _, _, part = heapq.heappop(queue)
-            if self._enough(part.priced.bound) or self._is_settled():
+        while self.queue and self.nodes < _NODE_LIMIT and not self.effort.expired:
+            part = heapq.heappop(self.queue)[2]
+            if self._enough(part.priced.bound):
                 break
             split = _split(part.priced.mixture)
             if split is None:
@@ -112,42 +118,40 @@ class _TreeSearch:
                 self._evaluate(part.box.at_most(model, server_type, count), part),
                 self._evaluate(part.box.at_least(model, server_type, count + 1), part),
             )
-            for child in part.parts:
-                nodes += 1
-                self._enqueue(queue, child, nodes)
         return root
-
-    def _is_settled(self) -> bool:
-        return self.kind == "infeasible" and self.best is not None
-
-    @staticmethod
-    def _enqueue(queue: list[tuple[float, int, _Part]], part: _Part, number: int) -> None:
-        if part.priced.bound is not None:
-            heapq.heappush(queue, (float(part.priced.bound), number, part))
 
     def _evaluate(self, box: Box, parent: _Part | None) -> _Part:
         start = None if parent is None else parent.priced.leaf
-        priced = self.prices.improve(box, start, self._enough, self.effort)
-        self._offer_whole(priced.mixture)
-        return _Part(box, priced)
+        part = _Part(box, self.prices.improve(box, start, self._enough, self.effort))
+        if not self._enough(part.priced.bound):
+            self._offer_whole(part.priced.mixture)
+            if self.nodes % _NODES_PER_PLAN == 0:
+                self._offer(self.prices.plan())
+        if part.priced.bound is not None:
+            heapq.heappush(self.queue, (float(part.priced.bound), self.nodes, part))
+        self.nodes += 1
+        return part
 
     def _enough(self, bound: Fraction | None) -> bool:
         """Whether a part with this bound needs no more work."""
         if bound is None:
             return True
         if self.kind == "infeasible":
-            return bound > 0
-        assert self.best is not None
+            return bound > 0 or self.best is not None
+        if self.best is None:
+            return False
         unit = self.interval.cost_unit
         target = self.interval.cost(self.best) * unit * (1 - exact(self.effort.gap))
         return _next_multiple(bound, unit) >= target
 
     def _offer_whole(self, mixture: Mixture | None) -> None:
-        """Take the linear program's counts as a plan if they are whole, cover exactly and cost less."""
-        if mixture is None or _distance(mixture).max() > _WHOLE:
-            return
-        counts = tuple(tuple(round(float(x)) for x in row) for row in mixture.counts)
-        if not self.interval.solved_by(counts):
+        """Offer the linear program's counts if they are whole."""
+        if mixture is not None and _distance(mixture).max() <= _WHOLE:
+            self._offer(tuple(tuple(round(float(x)) for x in row) for row in mixture.counts))
+
+    def _offer(self, counts: Rows | None) -> None:
+        """Take counts as the best plan if they cover exactly and cost less."""
+        if counts is None or not self.interval.solved_by(counts):
             return
         if self.best is None or self.interval.cost(counts) < self.interval.cost(self.best):
             self.best = counts
