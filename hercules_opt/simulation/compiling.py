@@ -10,6 +10,11 @@ import numba
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
+def inlined(function: Kernel) -> Kernel:
+    """Paste ``function`` into each kernel that calls it: handing over arrays costs more than the work."""
+    return cast(Kernel, numba.njit(inline="always")(function))
+
+
 def kernel(function: Kernel) -> Kernel:
     """Compile ``function`` on its first call.
 

@@ -1,5 +1,4 @@
-"""The compiled inner loops: split queries into pieces, move pieces through one stage, note when queries
-end.
+"""The compiled inner loops: split queries into pieces, move pieces through a stage, note when queries end.
 
 A stage is simulated as a whole, from one instant at which something starts to the next. Pieces start in
 the order of their arrival, so the next start follows from the head of the queue and the server that gets
@@ -9,35 +8,33 @@ Departures therefore leave a stage sorted by time, which is the order in which t
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
-import numpy as np
-
-from hercules_opt.simulation.compiling import kernel
+from hercules_opt.simulation.compiling import inlined, kernel
 from hercules_opt.simulation.stages import FloatArray, IntArray
 
-#: Positions in ``StageTotals``: what a stage did inside the observed window.
+#: Positions in the totals of a stage: what it did inside the observed window.
 BUSY_MS, WAITED_MS, BATCHES, PIECES, ITEMS = range(5)
 
 
 class Line(NamedTuple):
     """A queue of pieces in the order of their arrival: rings whose size is a power of two.
 
-    ``ends`` holds the absolute numbers of the first piece that still waits and of the next to come.
+    ``factor`` scales the service time of the piece, where service varies. ``ends`` holds the absolute numbers
+    of the first piece that still waits and of the next to come.
     """
 
     time_ms: FloatArray
     query: IntArray
     items: IntArray
+    factor: FloatArray
     ends: IntArray
 
 
 class Service(NamedTuple):
     """Batches in service, a ring sorted by their end; batch = pieces ``first`` .. ``last - 1`` of the line.
 
-    ``ends`` holds the absolute number of the batch that ends first, how many are in service, and how many
-    were started since the beginning.
+    ``ends`` holds the absolute number of the batch that ends first, and how many are in service.
     """
 
     finish_ms: FloatArray
@@ -65,22 +62,7 @@ def split_queries(
     line.ends[1] = tail
 
 
-@kernel
-def exponential_draw(key: np.uint64, number: int) -> float:
-    """Return draw ``number`` of Exp(1) of the stream ``key``: SplitMix64 (Steele, Lea, Flood 2014) at a
-    counter.
-
-    A counter instead of a state makes batch ``number`` of a stage draw the same at every load (common
-    random numbers).
-    """
-    bits = key + np.uint64(number + 1) * np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    bits = bits ^ (bits >> np.uint64(31))
-    return -math.log((float(bits >> np.uint64(11)) + 0.5) * 2.0**-53)
-
-
-@kernel
+@inlined
 def leave(line: Line, service: Service, out: Line) -> None:
     """Move the batch that ends first to ``out``."""
     front = service.ends[0]
@@ -97,7 +79,7 @@ def leave(line: Line, service: Service, out: Line) -> None:
     service.ends[1] -= 1
 
 
-@kernel
+@inlined
 def enter(service: Service, finish_ms: float, first: int, last: int) -> None:
     """Insert a batch by its end, behind batches that end at the same time."""
     slots = service.finish_ms.size - 1
@@ -114,7 +96,7 @@ def enter(service: Service, finish_ms: float, first: int, last: int) -> None:
     service.ends[1] += 1
 
 
-@kernel
+@inlined
 def next_batch(line: Line, first: int, fuse_items: int, now_ms: float) -> tuple[int, int]:
     """Return the end of the batch that begins with piece ``first``, and its items (``fuse_items`` 0: one)."""
     mask = line.time_ms.size - 1
@@ -130,13 +112,13 @@ def next_batch(line: Line, first: int, fuse_items: int, now_ms: float) -> tuple[
     return last, items
 
 
-@kernel
+@inlined
 def start_batches(
     line: Line,
     service: Service,
     table_ms: FloatArray,
     fuse_items: int,
-    key: np.uint64,
+    variable: bool,
     batches: IntArray,
     now_ms: float,
     window_ms: tuple[float, float],
@@ -144,7 +126,7 @@ def start_batches(
 ) -> None:
     """Start at ``now_ms`` all that free servers can take, and let each see all that start with it.
 
-    ``batches`` is scratch space of shape (servers, 2). ``key`` 0 makes service deterministic.
+    ``batches`` is scratch space, shape (servers, 2). ``variable``: a batch takes the factor of its first piece.
     """
     mask = line.time_ms.size - 1
     head = line.ends[0]
@@ -160,9 +142,8 @@ def start_batches(
     for batch in range(count):
         end, items = batches[batch, 0], batches[batch, 1]
         time_ms = table_ms[row, items]
-        if key != 0:
-            time_ms *= exponential_draw(key, service.ends[2])
-        service.ends[2] += 1
+        if variable:
+            time_ms *= line.factor[head & mask]
         finish_ms = now_ms + time_ms
         totals[BUSY_MS] += max(0.0, min(finish_ms, window_ms[1]) - max(now_ms, window_ms[0]))
         for piece in range(head, end):
@@ -183,7 +164,7 @@ def advance(
     service: Service,
     table_ms: FloatArray,
     fuse_items: int,
-    key: np.uint64,
+    variable: bool,
     batches: IntArray,
     horizon_ms: float,
     window_ms: tuple[float, float],
@@ -205,7 +186,7 @@ def advance(
             break
         while service.ends[1] > 0 and service.finish_ms[service.ends[0] & slots] <= now_ms:
             leave(line, service, out)
-        start_batches(line, service, table_ms, fuse_items, key, batches, now_ms, window_ms, totals)
+        start_batches(line, service, table_ms, fuse_items, variable, batches, now_ms, window_ms, totals)
     while service.ends[1] > 0 and service.finish_ms[service.ends[0] & slots] < horizon_ms:
         leave(line, service, out)
 

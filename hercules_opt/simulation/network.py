@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hercules_opt.simulation.stages import FloatArray, IntArray, Stage, Trace, check_network
+from hercules_opt.simulation.stages import FloatArray, IntArray, Stage, Trace, check_network, random_stream
 
 if TYPE_CHECKING:
     from hercules_opt.simulation.kernels import Line, Service
 
 #: Pieces handed to the kernels at once: few enough that the queues stay in a core's cache.
 CHUNK_PIECES = 8192
+#: Random streams 0 and 1 draw gaps and sizes.
+FIRST_STAGE_STREAM = 2
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def run_network(
     batch_items
         Largest piece that a query is split into; None: queries stay whole.
     seed
-        For stages with exponential service; stage ``i`` draws from stream ``i``.
+        For stages with exponential service: each has a random stream of its own, one draw per piece.
     window_ms
         Beginning and end of the time over which the use of the stages is counted.
     """
@@ -87,7 +89,8 @@ class _Network:
         self.services = [self._new_service(stage.servers) for stage in stages]
         self.scratch = [np.zeros((stage.servers, 2), dtype=np.int64) for stage in stages]
         self.totals = np.zeros((len(stages), 5))
-        self.keys = _stream_keys(stages, seed)
+        self.draws = [random_stream(seed, FIRST_STAGE_STREAM + i) for i in range(len(stages))]
+        self.drawn = [0] * len(stages)
 
     def run(self, trace: Trace, batch_items: int) -> NetworkRun:
         times, sizes = trace.times_ms, trace.items
@@ -108,12 +111,14 @@ class _Network:
         for i, stage in enumerate(self.stages):
             service = self.services[i]
             self._reserve(i + 1, self._kept(i))
+            if stage.variability == "exponential":
+                self._draw_factors(i)
             self.kernels.advance(
                 self.lines[i],
                 service,
                 stage.table_ms,
                 stage.fuse_items or 0,
-                self.keys[i],
+                stage.variability == "exponential",
                 self.scratch[i],
                 horizon_ms,
                 self.window_ms,
@@ -121,6 +126,15 @@ class _Network:
                 self.lines[i + 1],
             )
         self.kernels.note_ends(self.lines[-1], done_ms)
+
+    def _draw_factors(self, index: int) -> None:
+        """Give each piece that has newly reached a line its draw, in the order of arrival."""
+        line, size = self.lines[index], self.lines[index].time_ms.size
+        while self.drawn[index] < line.ends[1]:
+            at = self.drawn[index] & (size - 1)
+            count = min(int(line.ends[1]) - self.drawn[index], size - at)
+            self.draws[index].standard_exponential(out=line.factor[at : at + count])
+            self.drawn[index] += count
 
     def _kept(self, index: int) -> int:
         """Return how many pieces of a line are still needed: those that wait and those in service."""
@@ -148,18 +162,21 @@ class _Network:
         larger.time_ms[to] = line.time_ms[source]
         larger.query[to] = line.query[source]
         larger.items[to] = line.items[source]
+        larger.factor[to] = line.factor[source]
         larger.ends[:] = line.ends
         self.lines[index] = larger
 
     def _new_line(self, pieces: int) -> Line:
         size = _power_of_two(pieces)
         empty: IntArray = np.zeros(size, dtype=np.int64)
-        return self.kernels.Line(np.zeros(size), empty, empty.copy(), np.zeros(2, dtype=np.int64))
+        return self.kernels.Line(
+            np.zeros(size), empty, empty.copy(), np.ones(size), np.zeros(2, dtype=np.int64)
+        )
 
     def _new_service(self, servers: int) -> Service:
         size = _power_of_two(servers)
         empty: IntArray = np.zeros(size, dtype=np.int64)
-        return self.kernels.Service(np.zeros(size), empty, empty.copy(), np.zeros(3, dtype=np.int64))
+        return self.kernels.Service(np.zeros(size), empty, empty.copy(), np.zeros(2, dtype=np.int64))
 
     def _use(self, index: int, observed_ms: float) -> StageUse:
         stage, totals, k = self.stages[index], self.totals[index], self.kernels
@@ -176,13 +193,3 @@ class _Network:
 
 def _power_of_two(at_least: int) -> int:
     return 1 << max(at_least - 1, 1).bit_length()
-
-
-def _stream_keys(stages: tuple[Stage, ...], seed: int) -> list[np.uint64]:
-    """Return each stage's random stream; 0 stands for deterministic service."""
-    drawn = np.random.SeedSequence(seed).generate_state(len(stages), np.uint64)
-    one = np.uint64(1)
-    return [
-        key | one if stage.variability == "exponential" else np.uint64(0)
-        for stage, key in zip(stages, drawn, strict=True)
-    ]

@@ -28,6 +28,7 @@ from hercules_opt.simulation.stages import (
     check_network,
     check_positive,
     draw_sizes,
+    random_stream,
 )
 
 CONFIDENCE = 0.95
@@ -148,9 +149,8 @@ def poisson_trace(load_qps: float, sizes: ArrayLike | SizeSampler, queries: int,
     """Return queries with exponential gaps and independent sizes; the load only scales the gaps."""
     check_positive(load_qps, "load_qps")
     check_count(queries, "queries", None)
-    for_gaps, for_sizes = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
-    gaps = for_gaps.standard_exponential(queries)
-    return Trace(np.cumsum(gaps) * (1000.0 / load_qps), draw_sizes(sizes, queries, for_sizes))
+    gaps = random_stream(seed, 0).standard_exponential(queries)
+    return Trace(np.cumsum(gaps) * (1000.0 / load_qps), draw_sizes(sizes, queries, random_stream(seed, 1)))
 
 
 def _offered(

@@ -36,8 +36,8 @@ class Stage:
         in order as long as their items stay within this number, and always at least one piece. It never
         waits to fill a batch.
     variability
-        ``"deterministic"``: every batch takes its mean time; ``"exponential"``: its mean times a draw of
-        Exp(1).
+        ``"deterministic"``: every batch takes its mean time; ``"exponential"``: its mean times the
+        draw of Exp(1) of its first piece.
     name
         For messages and reports.
 
@@ -156,6 +156,13 @@ def draw_sizes(sizes: ArrayLike | SizeSampler, queries: int, rng: np.random.Gene
         return drawn
     population = as_sizes(sizes, "sizes")
     return population[rng.integers(population.size, size=queries)]
+
+
+def random_stream(seed: int, number: int) -> np.random.Generator:
+    """Return one of the independent random streams of a seed."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError("must be an integer of at least 0", where="seed", found=seed)
+    return np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(number,)))
 
 
 def check_network(stages: Sequence[Stage], batch_items: int | None, largest_query: int) -> tuple[Stage, ...]:

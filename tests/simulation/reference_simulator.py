@@ -10,11 +10,12 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-MASK = 2**64 - 1
+Piece = tuple[int, int, float]  # query, items, factor
 
 
 @dataclass
@@ -22,25 +23,19 @@ class ReferenceStage:
     servers: int
     time_ms: list[list[float]]
     fuse_items: int | None
-    exponential: bool
-    key: int = 0
-    waiting: deque[tuple[int, int]] = field(default_factory=deque)  # (query, items)
+    draw: Callable[[], float]
+    waiting: deque[Piece] = field(default_factory=deque)
     busy: int = 0
-    started: int = 0
+
+    def queue(self, query: int, items: int) -> None:
+        """Draw the piece's factor as it arrives."""
+        self.waiting.append((query, items, self.draw()))
 
 
-def stream_keys(count: int, seed: int) -> list[int]:
-    """The documented streams: words of the seed sequence, made odd."""
-    return [int(k) | 1 for k in np.random.SeedSequence(seed).generate_state(count, np.uint64)]
-
-
-def split_mix_exponential(key: int, number: int) -> float:
-    """Draw ``number`` of SplitMix64 seeded with ``key``, as Exp(1)."""
-    state = (key + (number + 1) * 0x9E3779B97F4A7C15) & MASK
-    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
-    state ^= state >> 31
-    return -math.log(((state >> 11) + 0.5) * 2.0**-53)
+def stage_draws(seed: int, index: int) -> Callable[[], float]:
+    """The stream of a stage: number 2 + index of the seed, one draw per piece that reaches it."""
+    stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2 + index,)))
+    return lambda: float(stream.standard_exponential())
 
 
 def simulate(
@@ -56,7 +51,7 @@ def simulate(
     done = [math.nan] * len(sizes)
     while events:
         now = events[0][0]
-        departures: list[list[list[tuple[int, int]]]] = [[] for _ in stages]
+        departures: list[list[list[Piece]]] = [[] for _ in stages]
         arrivals: list[int] = []
         while events and events[0][0] == now:
             _, _, index, what = heapq.heappop(events)
@@ -67,9 +62,9 @@ def simulate(
         for index, batches in enumerate(departures):
             for batch in batches:
                 stages[index].busy -= 1
-                for query, items in batch:
+                for query, items, _ in batch:
                     if index + 1 < len(stages):
-                        stages[index + 1].waiting.append((query, items))
+                        stages[index + 1].queue(query, items)
                         continue
                     pieces_left[query] -= 1
                     if pieces_left[query] == 0:
@@ -77,7 +72,8 @@ def simulate(
         for query in arrivals:
             pieces = split(sizes[query], batch_items)
             pieces_left[query] = len(pieces)
-            stages[0].waiting.extend((query, items) for items in pieces)
+            for items in pieces:
+                stages[0].queue(query, items)
         for index, stage in enumerate(stages):
             for finish, batch in start(stage, now):
                 heapq.heappush(events, (finish, order, index, batch))
@@ -92,7 +88,7 @@ def split(size: int, batch_items: int | None) -> list[int]:
     return [batch_items] * full + ([rest] if rest else [])
 
 
-def start(stage: ReferenceStage, now: float) -> list[tuple[float, list[tuple[int, int]]]]:
+def start(stage: ReferenceStage, now: float) -> list[tuple[float, list[Piece]]]:
     """Start what free servers can take; return (end, pieces) of each batch."""
     batches = []
     while stage.waiting and stage.busy < stage.servers:
@@ -105,9 +101,6 @@ def start(stage: ReferenceStage, now: float) -> list[tuple[float, list[tuple[int
         batches.append((items, batch))
     ends = []
     for items, batch in batches:
-        time_ms = stage.time_ms[stage.busy - 1][items]
-        if stage.exponential:
-            time_ms *= split_mix_exponential(stage.key, stage.started)
-        stage.started += 1
+        time_ms = stage.time_ms[stage.busy - 1][items] * batch[0][2]
         ends.append((now + time_ms, batch))
     return ends

@@ -39,8 +39,8 @@ def test_works_where_no_cache_folder_is_writable(tmp_path: Path) -> None:
     code = (
         "from numba.core import caching as c\n"
         "c.CacheImpl._locator_classes = [c.UserProvidedCacheLocator]\n"
-        "from hercules_opt.simulation.kernels import exponential_draw as draw\n"
+        "from hercules_opt.simulation.kernels import fused_total_ms as kernel\n"
         "import numpy as np\n"
-        "print(type(draw._cache).__name__, draw(np.uint64(5), 0) > 0)"
+        "print(type(kernel._cache).__name__, kernel(np.array([0.0, 7.0]), np.array([1, 1]), 1, 1))"
     )
-    assert python(code, NUMBA_CACHE_DIR=str(occupied / "below")) == "NullCache True"
+    assert python(code, NUMBA_CACHE_DIR=str(occupied / "below")) == "NullCache 14.0"

@@ -32,7 +32,7 @@ def test_mm1(sla_ms: float, percentile: float) -> None:
     """The interval holds the exact load, and is narrow."""
     found = largest_load([MM1], sla_ms=sla_ms, percentile=percentile, sizes=[1], queries=100_000, seed=1)
     assert covers(found, mm1_largest_qps(sla_ms, percentile))
-    assert found.upper_qps - found.lower_qps < 0.12 * found.value_qps
+    assert found.upper_qps - found.lower_qps < 0.15 * found.value_qps
     assert found.bound_by == "latency"
 
 

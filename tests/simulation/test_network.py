@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from reference_simulator import ReferenceStage, simulate, stream_keys
+from reference_simulator import ReferenceStage, simulate, stage_draws
 
 from hercules_opt.simulation import network
 from hercules_opt.simulation.network import run_network
@@ -40,9 +40,12 @@ def stage_plans(draw: st.DrawFn) -> dict:
 def reference_done_ms(plans: list[dict], trace: Trace, batch_items: int | None, seed: int) -> list[float]:
     stages = [
         ReferenceStage(
-            p["servers"], p["time_ms"].tolist(), p["fuse_items"], p["variability"] == "exponential", key
+            p["servers"],
+            p["time_ms"].tolist(),
+            p["fuse_items"],
+            stage_draws(seed, index) if p["variability"] == "exponential" else lambda: 1.0,
         )
-        for p, key in zip(plans, stream_keys(len(plans), seed), strict=True)
+        for index, p in enumerate(plans)
     ]
     return simulate(stages, trace.times_ms.tolist(), trace.items.tolist(), batch_items)
 

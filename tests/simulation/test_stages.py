@@ -84,6 +84,8 @@ def test_bad_traces(times: list, sizes: list, told: str) -> None:
         ({"warmup_share": 1.0}, "warmup_share"),
         ({"warmup_share": math.nan}, "warmup_share"),
         ({"trace": Trace([0.0], [1])}, "leave out load_qps and sizes"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 1.5}, "seed"),
         ({"stages": []}, "one or more Stage"),
         ({"stages": STAGE}, "one or more Stage"),
         ({"stages": [TABLE]}, "one or more Stage"),
