@@ -1,7 +1,7 @@
 """Query fusion on an accelerator: a free instance takes what is queued, up to the largest batch.
 
-With a = pieces that arrive between two starts, a busy instance finds a batch of ``piece * a / (1 - exp(-a))`` items;
-the time between two starts is the batch's service time divided by the instances. Near saturation, what does not fit
+The time between two starts is a batch's service time divided by the instances; the batch that a busy instance finds is
+what arrived between two starts, at least one piece. Near saturation, what does not fit
 into a batch stays behind: a random walk whose steps are the items that arrive between two starts less those that fit.
 """
 
@@ -14,7 +14,6 @@ import jax.numpy as jnp
 
 from hercules_opt.hardware.packing import Sizes
 from hercules_opt.hardware.queueing import waiting_probability
-from hercules_opt.hardware.roots import bisect, polished
 from hercules_opt.hardware.stages import Stage, occupation_weights, time_at
 
 #: -zeta(1/2) / sqrt(2 pi), twice: the correction from a diffusion to a Gaussian random walk (Siegmund 1979).
@@ -39,7 +38,6 @@ class FusedLoad(NamedTuple):
     """
 
     rho: jax.Array
-    occupation: jax.Array
     batch_items: jax.Array
     cycle_s: jax.Array
     busy: jax.Array
@@ -70,31 +68,39 @@ def fused_saturation_items_s(fused: FusedStage) -> jax.Array:
     return fused.stage.servers * fused.largest_items / full
 
 
+def _busy_batch_items(fused: FusedStage, items_s: jax.Array) -> jax.Array:
+    """Return the mean batch of a busy instance: B = piece * h(a), where a pieces arrive between two starts.
+
+    h(a) = a / (1 - exp(-a)), the mean of a Poisson number that is not 0, is replaced by a / 2 + sqrt(a^2 / 4 + 1) (the
+    same limits and slopes, within 5 % between them), for which B / piece - piece / B = a. With the service time taken as
+    the chord between one piece and the largest batch this is a quadratic equation for B.
+    """
+    piece, largest = fused.piece_items, fused.largest_items
+    small, large = _time_s(fused, piece, jnp.ones(())), _time_s(fused, largest, jnp.ones(()))
+    slope = (large - small) / jnp.maximum(largest - piece, 1e-9 * largest)
+    fixed = jnp.maximum(small - slope * piece, 0.0)
+    share = items_s / fused.stage.servers
+    rest = jnp.maximum(1.0 - share * slope, 1e-9)
+    batch = (share * fixed + jnp.sqrt((share * fixed) ** 2 + 4.0 * piece**2 * rest)) / (2.0 * rest)
+    return jnp.clip(batch, jnp.minimum(piece, largest), largest)
+
+
 def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoad:
     """Return how a fused stage behaves at a load."""
     g, items_s = fused.stage.servers, load_qps * sizes.mean
-
-    def arrivals(batch: jax.Array) -> jax.Array:
-        return items_s * _time_s(fused, batch, jnp.ones(())) / (g * fused.piece_items)
-
-    def excess(batch: jax.Array) -> jax.Array:
-        a = arrivals(batch)
-        return batch - fused.piece_items * a / -jnp.expm1(-a)
-
-    low = jnp.minimum(fused.piece_items, fused.largest_items)
-    batch = jnp.clip(polished(excess, bisect(excess, low, fused.largest_items, 20)), low, fused.largest_items)
-    a = arrivals(batch)
-    rho = a / (a + jnp.exp(-a))
+    batch = _busy_batch_items(fused, items_s)
     cycle = _time_s(fused, batch, jnp.ones(())) / g
+    a = items_s * cycle / fused.piece_items
+    rho = a / (a + jnp.exp(-a))
     full_cycle = _time_s(fused, fused.largest_items, jnp.ones(())) / g
     drift = jnp.maximum(fused.largest_items - items_s * full_cycle, 1e-9 * fused.largest_items)
     variance = load_qps * sizes.square * full_cycle
     left = jnp.exp(-_WALK_CORRECTION * drift / jnp.sqrt(variance))
     left_rate = 2.0 * drift / variance * fused.largest_items / full_cycle
-    return FusedLoad(rho, rho, batch, cycle, waiting_probability(rho, g), left, left_rate)
+    return FusedLoad(rho, batch, cycle, waiting_probability(rho, g), left, left_rate)
 
 
 def own_time_s(fused: FusedStage, load: FusedLoad, items: jax.Array, beside: jax.Array) -> jax.Array:
     """Return the service time of a batch that holds ``items`` of one's own and ``beside`` of others."""
     batch = jnp.minimum(items + beside, jnp.maximum(fused.largest_items, items))
-    return jnp.tensordot(occupation_weights(load.occupation), time_at(fused.stage, batch), axes=1)
+    return jnp.tensordot(occupation_weights(load.rho), time_at(fused.stage, batch), axes=1)

@@ -156,8 +156,9 @@ def rated_power_w(server: ServerType) -> float:
     total = server.board_w
     if server.cpu is not None:
         total += server.cpu.sockets * server.cpu.tdp_w + server.cpu.memory_idle_w + server.cpu.memory_active_w
-    if server.nmp is not None:
-        total += server.nmp.idle_w + server.nmp.active_w
+    if server.cpu is not None and server.nmp is not None:
+        gathering = server.nmp.ranks_per_channel * server.nmp.rank_efficiency * (1.0 - server.nmp.energy_saving)
+        total += server.nmp.idle_w + server.nmp.active_w + gathering * server.cpu.memory_active_w
     if server.accelerator is not None:
         total += server.accelerator.count * server.accelerator.tdp_w
     return total

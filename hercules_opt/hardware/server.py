@@ -21,13 +21,14 @@ from hercules_opt.hardware.queueing import (
     SplitLoad,
     SplitWork,
     joined,
+    makespan_s,
     split_cells,
     split_load,
     split_saturation_qps,
     split_work,
     tail,
 )
-from hercules_opt.hardware.stages import Choice, Network, network, occupation_weights
+from hercules_opt.hardware.stages import Choice, Network, network, occupation_weights, time_at
 from hercules_opt.problem.schedule import Placement
 
 
@@ -76,6 +77,20 @@ def at_load(server: Server, load_qps: jax.Array) -> Load:
     )
 
 
+def unloaded_makespans_s(server: Server) -> jax.Array:
+    """Return the latency of a lone query at each edge of the size density, shape (cells + 1,)."""
+    last = jnp.zeros(())
+    if server.fused is not None:
+        last = time_at(server.fused.stage, _last_items(server))[0]
+    if server.host is None:
+        return last
+    host = makespan_s(server.host, server.host.first_s[0], server.host.full_s[0])
+    if server.dense is None:
+        return host + last
+    dense = makespan_s(server.dense, server.dense.first_s[0], server.dense.full_s[0])
+    return jnp.maximum(host + server.dense.first_s[0], server.host.first_s[0] + dense)
+
+
 def miss_probability(server: Server, load: Load, latency_s: jax.Array) -> jax.Array:
     """Return P(T > latency) of a query.
 
@@ -99,8 +114,7 @@ def _fused_law(server: Server, load: Load) -> Cells:
     fused, state, sizes = server.fused, load.fused, server.pair.sizes
     assert fused is not None
     assert state is not None
-    edges = jnp.asarray(sizes.edges)
-    last = edges if server.host is None else jnp.minimum(edges, server.network.host.max_items)  # type: ignore[union-attr]
+    last = _last_items(server)
     alone = own_time_s(fused, state, last, jnp.zeros(()))
     shared = own_time_s(fused, state, last, state.batch_items)
     full = own_time_s(fused, state, jnp.maximum(last, fused.largest_items), jnp.zeros(()))
@@ -110,6 +124,12 @@ def _fused_law(server: Server, load: Load) -> Cells:
     one = jnp.ones_like(behind.weight)
     behind = behind._replace(amplitude=one, rate=one * state.left_rate)
     return joined([idle, _weighted(busy, (1.0 - state.left) * state.busy), _weighted(behind, state.left)])
+
+
+def _last_items(server: Server) -> jax.Array:
+    """Return the items that a query's last piece brings to the fused stage, per edge of the size density."""
+    edges = jnp.asarray(server.pair.sizes.edges)
+    return edges if server.network.host is None else jnp.minimum(edges, server.network.host.max_items)
 
 
 def _after_host(server: Server, load: Load, service_s: jax.Array) -> Cells:
@@ -141,6 +161,11 @@ def power_w(server: Server, load: Load) -> jax.Array:
     rest in proportion to how well it is used.
     """
     return host_power_w(server, load) + device_power_w(server, load)
+
+
+def idle_power_w(server: Server) -> jax.Array:
+    """Return the power of the server without load."""
+    return jnp.asarray(server.pair.host.idle_w + server.pair.device.count * server.pair.device.idle_w)
 
 
 def host_power_w(server: Server, load: Load) -> jax.Array:

@@ -1,4 +1,8 @@
-"""Latency-bounded throughput: the largest load that meets the latency target and the power budget."""
+"""Latency-bounded throughput: the largest load that meets the latency target and the power budget.
+
+The load is found by bisection; its gradient by the implicit function theorem: with ``violation(x, load) = 0``,
+d load / d x = -(d violation / d x) / (d violation / d load).
+"""
 
 from __future__ import annotations
 
@@ -8,71 +12,122 @@ import jax
 import jax.numpy as jnp
 
 from hercules_opt.hardware.packing import Pair
-from hercules_opt.hardware.roots import bisect, polished
-from hercules_opt.hardware.server import Load, Server, at_load, miss_probability, power_w, serve
+from hercules_opt.hardware.server import (
+    Server,
+    at_load,
+    idle_power_w,
+    miss_probability,
+    power_w,
+    serve,
+    unloaded_makespans_s,
+)
 from hercules_opt.hardware.stages import Choice
 from hercules_opt.problem.schedule import Placement
 
-#: Halvings of the load; 2 ** -26 of the saturation load is below any other error.
-LOAD_STEPS = 26
-#: Halvings of a latency between 0 and ``LONGEST_S``, on a logarithmic scale.
-LATENCY_STEPS = 40
-SHORTEST_S, LONGEST_S = 1e-7, 1e5
-#: Share of saturation up to which loads are evaluated: beyond it no queue is in balance.
-STABLE = 1.0 - 1e-6
+#: Evaluations in the search for the load: first halvings, then regula falsi (Illinois), which triples the digits.
+HALVINGS, LOAD_STEPS = 5, 14
+#: Shares of saturation between which the load is sought: at the upper end no queue would be in balance.
+LEAST, MOST = 1e-7, 1.0 - 1e-6
+#: Violations are clipped for the interpolation, which wants values of a like size at both ends.
+_CLIP = 3.0
 
 
 class Bounded(NamedTuple):
     """The latency-bounded throughput of a schedule and what goes with it; scalars.
 
-    ``qps`` is 0 where even an unloaded server misses; ``excess`` then says by how much, as the logarithm of (latency or
-    power) / (target or budget), and is negative otherwise. ``latency_qps`` and ``power_qps`` are the loads at which
-    either limit alone binds, at most the saturation.
+    ``qps`` is 0 where even an unloaded server misses. ``excess`` says by how much it does: the logarithm of (latency or
+    power) / (target or budget) without load, below 0 where both are met. ``memory`` and ``cores`` are shares of what
+    there is; above 1 the schedule is not valid.
     """
 
     qps: jax.Array
     excess: jax.Array
     saturation_qps: jax.Array
-    power_w: jax.Array
     memory: jax.Array
     cores: jax.Array
 
 
-def percentile_s(server: Server, load: Load, tail: jax.Array) -> jax.Array:
-    """Return the latency that a share ``tail`` of the queries exceeds."""
-
-    def missed(log_latency: jax.Array) -> jax.Array:
-        return jnp.log(tail) - jnp.log(miss_probability(server, load, jnp.exp(log_latency)) + 1e-300)
-
-    lo, hi = jnp.log(jnp.asarray(SHORTEST_S)), jnp.log(jnp.asarray(LONGEST_S))
-    return jnp.exp(polished(missed, bisect(missed, lo, hi, LATENCY_STEPS)))
-
-
 def violation(server: Server, load_qps: jax.Array) -> jax.Array:
-    """Return by how much a load breaks a limit; above 0 where it does, increasing with the load."""
+    """Return by how much a load breaks a limit: above 0 where it does, and growing with the load."""
     terms, load = server.pair.terms, at_load(server, load_qps)
     late = jnp.log(miss_probability(server, load, jnp.asarray(terms.sla_s)) + 1e-30) - jnp.log(terms.tail)
-    power = (power_w(server, load) - terms.budget_w) / (terms.budget_w + 1e-9)
+    power = power_w(server, load) / (terms.budget_w + 1e-9) - 1.0
     return jnp.maximum(late, power)
 
 
+def unloaded_latency_s(server: Server) -> jax.Array:
+    """Return the latency percentile of the model's terms without load: that of a query size."""
+    sizes, terms = server.pair.sizes, server.pair.terms
+    rank = jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.asarray(sizes.weight))])
+    return jnp.interp(1.0 - terms.tail, rank, unloaded_makespans_s(server))
+
+
+def unloaded_excess(server: Server) -> jax.Array:
+    """Return the logarithm of how far an unloaded server is above its latency target or power budget."""
+    terms = server.pair.terms
+    late = jnp.log(unloaded_latency_s(server) / terms.sla_s)
+    return jnp.maximum(late, jnp.log((idle_power_w(server) + 1e-9) / (terms.budget_w + 1e-9)))
+
+
+class _Bracket(NamedTuple):
+    low: jax.Array
+    high: jax.Array
+    at_low: jax.Array
+    at_high: jax.Array
+
+
+def _share(server: Server) -> jax.Array:
+    """Return the largest share of saturation that breaks no limit."""
+
+    def clipped(share: jax.Array) -> jax.Array:
+        return jnp.clip(violation(server, share * server.saturation_qps), -_CLIP, _CLIP)
+
+    def narrow(step: jax.Array, ends: _Bracket) -> _Bracket:
+        low, high, at_low, at_high = ends
+        secant = (low * at_high - high * at_low) / (at_high - at_low)
+        point = jnp.where(step < HALVINGS, 0.5 * (low + high), jnp.clip(secant, low, high))
+        value = clipped(point)
+        above = value > 0.0
+        # Illinois: an end that stays counts half, so that both ends move.
+        return _Bracket(
+            jnp.where(above, low, point),
+            jnp.where(above, point, high),
+            jnp.where(above, 0.5 * at_low, value),
+            jnp.where(above, value, 0.5 * at_high),
+        )
+
+    least, most = jnp.asarray(LEAST), jnp.asarray(MOST)
+    start = _Bracket(least, most, jnp.asarray(-_CLIP), jnp.asarray(_CLIP))
+    found = jax.lax.fori_loop(0, LOAD_STEPS, narrow, start)
+    return found.low
+
+
 def bounded_throughput(placement: Placement, pair: Pair, choice: Choice) -> Bounded:
-    """Return the latency-bounded throughput of a schedule given as real numbers, differentiable in all of them."""
+    """Return the latency-bounded throughput of a schedule given as real numbers."""
     server = serve(placement, pair, choice)
-    saturation = server.saturation_qps
+    excess = unloaded_excess(server)
+    share = _share(server)
+    met = (excess < 0.0) & (share > 2.0 * LEAST)
+    qps = jnp.where(met, share * server.saturation_qps, 0.0)
+    return Bounded(qps, excess, server.saturation_qps, server.network.memory, server.network.cores)
 
-    def broken(share: jax.Array) -> jax.Array:
-        return violation(server, share * saturation)
 
-    tiny = jnp.asarray(1e-9)
-    root = bisect(broken, tiny, jnp.asarray(STABLE), LOAD_STEPS)
-    at_end = (root < 2e-8) | (root > STABLE - 1e-6)
-    share = jnp.where(at_end, root, polished(broken, root))
-    unloaded = at_load(server, tiny * saturation)
-    terms = pair.terms
-    late = jnp.log(percentile_s(server, unloaded, jnp.asarray(terms.tail)) / terms.sla_s)
-    hungry = jnp.log((power_w(server, unloaded) + 1e-9) / (terms.budget_w + 1e-9))
-    excess = jnp.maximum(late, hungry)
-    qps = jnp.where(excess < 0.0, jnp.clip(share, tiny, STABLE) * saturation, 0.0)
-    power = power_w(server, at_load(server, qps + tiny * saturation))
-    return Bounded(qps, excess, saturation, power, server.network.memory, server.network.cores)
+def log_throughput(placement: Placement, pair: Pair, choice: Choice) -> tuple[Bounded, jax.Array, Choice]:
+    """Return the bounded throughput, the objective of a search, and the objective's gradient.
+
+    The objective is the logarithm of the throughput where the schedule meets its limits, and minus the excess of the
+    unloaded server where it does not: a search then descends on the violation first.
+    """
+    bounded = bounded_throughput(placement, pair, choice)
+    met, saturation = bounded.qps > 0.0, bounded.saturation_qps
+    load = jnp.maximum(bounded.qps, LEAST * saturation)
+
+    def limits(at: Choice, log_load: jax.Array) -> jax.Array:
+        server = serve(placement, pair, at)
+        return jnp.where(met, violation(server, jnp.exp(log_load)), unloaded_excess(server) + log_load)
+
+    _, pull = jax.vjp(limits, choice, jnp.log(load))
+    by_choice, by_load = pull(jnp.ones(()))
+    slope = jnp.maximum(by_load, 1e-12)
+    gradient = jax.tree.map(lambda part: -part / slope, by_choice)
+    return bounded, jnp.where(met, jnp.log(load), -bounded.excess), gradient
