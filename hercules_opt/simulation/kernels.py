@@ -63,28 +63,24 @@ def split_queries(
 
 
 @inlined
-def leave(line: Line, service: Service, out: Line) -> None:
-    """Move the batch that ends first to ``out``."""
-    front = service.ends[0]
-    slot = front & (service.finish_ms.size - 1)
+def leave(line: Line, service: Service, slot: int, out: Line, tail: int) -> int:
+    """Copy the batch in ``slot`` to the end of ``out``, and return the new end."""
     mask, out_mask = line.time_ms.size - 1, out.time_ms.size - 1
-    tail = out.ends[1]
+    finish_ms = service.finish_ms[slot]
     for piece in range(service.first[slot], service.last[slot]):
-        out.time_ms[tail & out_mask] = service.finish_ms[slot]
+        out.time_ms[tail & out_mask] = finish_ms
         out.query[tail & out_mask] = line.query[piece & mask]
         out.items[tail & out_mask] = line.items[piece & mask]
         tail += 1
-    out.ends[1] = tail
-    service.ends[0] = front + 1
-    service.ends[1] -= 1
+    return tail
 
 
 @inlined
-def enter(service: Service, finish_ms: float, first: int, last: int) -> None:
+def enter(service: Service, front: int, busy: int, finish_ms: float, first: int, last: int) -> None:
     """Insert a batch by its end, behind batches that end at the same time."""
     slots = service.finish_ms.size - 1
-    at = service.ends[0] + service.ends[1]
-    while at > service.ends[0] and service.finish_ms[(at - 1) & slots] > finish_ms:
+    at = front + busy
+    while at > front and service.finish_ms[(at - 1) & slots] > finish_ms:
         to, source = at & slots, (at - 1) & slots
         service.finish_ms[to] = service.finish_ms[source]
         service.first[to] = service.first[source]
@@ -93,69 +89,54 @@ def enter(service: Service, finish_ms: float, first: int, last: int) -> None:
     service.finish_ms[at & slots] = finish_ms
     service.first[at & slots] = first
     service.last[at & slots] = last
-    service.ends[1] += 1
 
 
 @inlined
-def next_batch(line: Line, first: int, fuse_items: int, now_ms: float) -> tuple[int, int]:
-    """Return the end of the batch that begins with piece ``first``, and its items (``fuse_items`` 0: one)."""
-    mask = line.time_ms.size - 1
-    items = line.items[first & mask]
-    last = first + 1
-    while (
-        last < line.ends[1]
-        and line.time_ms[last & mask] <= now_ms
-        and items + line.items[last & mask] <= fuse_items
-    ):
-        items += line.items[last & mask]
-        last += 1
-    return last, items
+def form_batches(
+    line: Line, head: int, tail: int, fuse_items: int, now_ms: float, free: int, batches: IntArray
+) -> int:
+    """Write the batches that ``free`` servers take at ``now_ms``, as (end, items), and return how many.
 
-
-@inlined
-def start_batches(
-    line: Line,
-    service: Service,
-    table_ms: FloatArray,
-    fuse_items: int,
-    variable: bool,
-    batches: IntArray,
-    now_ms: float,
-    window_ms: tuple[float, float],
-    totals: FloatArray,
-) -> None:
-    """Start at ``now_ms`` all that free servers can take, and let each see all that start with it.
-
-    ``batches`` is scratch space, shape (servers, 2). ``variable``: a batch takes the factor of its first piece.
+    ``fuse_items`` 0: one piece each.
     """
     mask = line.time_ms.size - 1
-    head = line.ends[0]
-    free = table_ms.shape[0] - service.ends[1]
     count = 0
     end = head
-    while count < free and end < line.ends[1] and line.time_ms[end & mask] <= now_ms:
-        end, items = next_batch(line, end, fuse_items, now_ms)
+    while count < free and end < tail and line.time_ms[end & mask] <= now_ms:
+        items = line.items[end & mask]
+        end += 1
+        while (
+            end < tail and line.time_ms[end & mask] <= now_ms and items + line.items[end & mask] <= fuse_items
+        ):
+            items += line.items[end & mask]
+            end += 1
         batches[count, 0] = end
         batches[count, 1] = items
         count += 1
-    row = service.ends[1] + count - 1
-    for batch in range(count):
-        end, items = batches[batch, 0], batches[batch, 1]
-        time_ms = table_ms[row, items]
-        if variable:
-            time_ms *= line.factor[head & mask]
-        finish_ms = now_ms + time_ms
-        totals[BUSY_MS] += max(0.0, min(finish_ms, window_ms[1]) - max(now_ms, window_ms[0]))
-        for piece in range(head, end):
-            waited = min(now_ms, window_ms[1]) - max(line.time_ms[piece & mask], window_ms[0])
-            totals[WAITED_MS] += max(0.0, waited)
-        if window_ms[0] <= now_ms <= window_ms[1]:
-            totals[BATCHES] += 1
-            totals[PIECES] += end - head
-            totals[ITEMS] += items
-        enter(service, finish_ms, head, end)
-        head = end
-    line.ends[0] = head
+    return count
+
+
+@inlined
+def count_use(
+    line: Line,
+    first: int,
+    last: int,
+    items: int,
+    now_ms: float,
+    finish_ms: float,
+    window_ms: tuple[float, float],
+    totals: FloatArray,
+) -> None:
+    """Add what falls inside the window of one batch's service and of its pieces' waiting."""
+    mask = line.time_ms.size - 1
+    totals[BUSY_MS] += max(0.0, min(finish_ms, window_ms[1]) - max(now_ms, window_ms[0]))
+    for piece in range(first, last):
+        waited_ms = min(now_ms, window_ms[1]) - max(line.time_ms[piece & mask], window_ms[0])
+        totals[WAITED_MS] += max(0.0, waited_ms)
+    if window_ms[0] <= now_ms <= window_ms[1]:
+        totals[BATCHES] += 1
+        totals[PIECES] += last - first
+        totals[ITEMS] += items
 
 
 @kernel
@@ -173,22 +154,41 @@ def advance(
 ) -> None:
     """Simulate one stage up to, and without, ``horizon_ms``: all arrivals before it must be in ``line``.
 
-    At each instant first all departures happen, then all arrivals, then all starts.
+    At each instant first all departures happen, then all arrivals, then all starts; batches that start
+    together all see each other. ``variable``: a batch takes the factor of its first piece. ``batches`` is
+    scratch space, shape (servers, 2). Counters live in locals, as arrays are reloaded after each store.
     """
-    mask = line.time_ms.size - 1
-    slots = service.finish_ms.size - 1
-    servers = table_ms.shape[0]
-    while line.ends[0] < line.ends[1]:
-        now_ms = line.time_ms[line.ends[0] & mask]
-        if service.ends[1] == servers:
-            now_ms = max(now_ms, service.finish_ms[service.ends[0] & slots])
+    mask, slots, servers = line.time_ms.size - 1, service.finish_ms.size - 1, table_ms.shape[0]
+    head, tail, out_tail = line.ends[0], line.ends[1], out.ends[1]
+    front, busy = service.ends[0], service.ends[1]
+    while head < tail:
+        now_ms = line.time_ms[head & mask]
+        if busy == servers:
+            now_ms = max(now_ms, service.finish_ms[front & slots])
         if now_ms >= horizon_ms:
             break
-        while service.ends[1] > 0 and service.finish_ms[service.ends[0] & slots] <= now_ms:
-            leave(line, service, out)
-        start_batches(line, service, table_ms, fuse_items, variable, batches, now_ms, window_ms, totals)
-    while service.ends[1] > 0 and service.finish_ms[service.ends[0] & slots] < horizon_ms:
-        leave(line, service, out)
+        while busy > 0 and service.finish_ms[front & slots] <= now_ms:
+            out_tail = leave(line, service, front & slots, out, out_tail)
+            front += 1
+            busy -= 1
+        count = form_batches(line, head, tail, fuse_items, now_ms, servers - busy, batches)
+        row = busy + count - 1
+        for batch in range(count):
+            last, items = batches[batch, 0], batches[batch, 1]
+            time_ms = table_ms[row, items]
+            if variable:
+                time_ms *= line.factor[head & mask]
+            finish_ms = now_ms + time_ms
+            count_use(line, head, last, items, now_ms, finish_ms, window_ms, totals)
+            enter(service, front, busy, finish_ms, head, last)
+            busy += 1
+            head = last
+    while busy > 0 and service.finish_ms[front & slots] < horizon_ms:
+        out_tail = leave(line, service, front & slots, out, out_tail)
+        front += 1
+        busy -= 1
+    line.ends[0], out.ends[1] = head, out_tail
+    service.ends[0], service.ends[1] = front, busy
 
 
 @kernel

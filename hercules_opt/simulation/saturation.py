@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hercules_opt.simulation.stages import FloatArray, IntArray, Stage, Trace, check_network
+from hercules_opt.simulation.stages import IntArray, Stage, Trace, check_network
 
 
 def saturation_of_trace(stages: Sequence[Stage], trace: Trace, batch_items: int | None = None) -> float:
@@ -27,15 +27,12 @@ def _total_ms(stage: Stage, sizes: IntArray, piece: int) -> float:
     """Return the mean service time that all queries together need at one stage, every server busy."""
     busy_ms = stage.table_ms[-1]
     if stage.fuse_items is None:
-        full = int((sizes // piece).sum())
-        rest = np.bincount(sizes % piece, minlength=1)
-        per_rest = busy_ms[: rest.size].copy()
-        per_rest[0] = 0.0
-        return float(full * busy_ms[min(piece, stage.max_items)] + rest @ per_rest)
-    return _fused_ms(busy_ms, sizes, piece, stage.fuse_items)
-
-
-def _fused_ms(busy_ms: FloatArray, sizes: IntArray, piece: int, fuse_items: int) -> float:
+        counts = np.bincount(sizes)
+        full, rest = np.divmod(np.arange(counts.size), piece)
+        # Column 0 of a table has no meaning, and no remainder has no piece.
+        query_ms = full * busy_ms[min(piece, stage.max_items)] + np.where(rest > 0, busy_ms[rest], 0.0)
+        return float(counts @ query_ms)
+    # Imported here, so that importing this module does not load numba.
     from hercules_opt.simulation import kernels
 
-    return float(kernels.fused_total_ms(busy_ms, sizes, piece, fuse_items))
+    return float(kernels.fused_total_ms(busy_ms, sizes, piece, stage.fuse_items))

@@ -15,6 +15,8 @@ from hercules_opt.errors import InputError, Words, nearest_name
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Variability = Literal["deterministic", "exponential"]
+#: Items in one query at most.
+LARGEST_QUERY = 1_000_000
 #: Draws the sizes of ``count`` queries, in items: ``sampler(rng, count)``.
 SizeSampler = Callable[[np.random.Generator, int], ArrayLike]
 
@@ -102,7 +104,7 @@ class Trace:
     arrival_ms
         Shape (queries,), finite, not descending.
     sizes
-        Shape (queries,), items per query, integers of at least 1.
+        Shape (queries,), items per query, integers from 1 to ``LARGEST_QUERY``.
     """
 
     arrival_ms: ArrayLike
@@ -209,22 +211,21 @@ def as_floats(values: Any, key: str, where: str) -> FloatArray:
 
 
 def as_sizes(values: Any, where: str) -> IntArray:
-    """Return query sizes as a fresh int64 array of one dimension, each at least 1."""
-    numbers = as_floats(values, "sizes", where)
+    """Return query sizes as a fresh int64 array of one dimension, each from 1 to ``LARGEST_QUERY``."""
+    whole = isinstance(values, np.ndarray) and np.issubdtype(values.dtype, np.integer)
+    numbers = values if whole else as_floats(values, "sizes", where)
     if numbers.ndim != 1 or numbers.size == 0:
-        raise InputError(
-            "must be a list of sizes, not empty",
-            where=where,
-            key="sizes",
-            found=Words(f"shape {numbers.shape}"),
-        )
-    bad = ~((numbers >= 1) & (numbers <= 1e9) & (numbers == np.floor(numbers)))
+        shape = Words(f"shape {numbers.shape}")
+        raise InputError("must be a list of sizes, not empty", where=where, key="sizes", found=shape)
+    bad = ~((numbers >= 1) & (numbers <= LARGEST_QUERY))
+    if not whole:
+        bad |= numbers != np.floor(numbers)
     if bad.any():
-        raise InputError(
-            "must be integers of at least 1", where=where, key="sizes", found=_first(numbers, bad)
-        )
-    return numbers.astype(np.int64)
+        rule = f"must be integers from 1 to {LARGEST_QUERY:,}"
+        raise InputError(rule, where=where, key="sizes", found=_first(numbers, bad))
+    sizes: IntArray = numbers.astype(np.int64)
+    return sizes
 
 
-def _first(values: FloatArray, chosen: NDArray[np.bool_]) -> float:
+def _first(values: NDArray[Any], chosen: NDArray[np.bool_]) -> float:
     return float(values[np.flatnonzero(chosen)[0]])
