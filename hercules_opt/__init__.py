@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hercules_opt.errors import InputError
     from hercules_opt.problem.catalogue import catalogue
     from hercules_opt.problem.instance import Instance
+    from hercules_opt.problem.json_schema import json_schema
     from hercules_opt.problem.library import library_names
     from hercules_opt.problem.loading import load_instance, save_instance
     from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
@@ -39,6 +40,7 @@ _HOMES = {
     "Stage": "simulation.stages",
     "Trace": "simulation.stages",
     "catalogue": "problem.catalogue",
+    "json_schema": "problem.json_schema",
     "largest_load": "simulation.largest_load",
     "library_names": "problem.library",
     "load_instance": "problem.loading",
@@ -61,6 +63,7 @@ __all__ = [
     "Trace",
     "__version__",
     "catalogue",
+    "json_schema",
     "largest_load",
     "library_names",
     "load_instance",

@@ -211,6 +211,8 @@ def instance_toml(systems: list[System], rows: list[Row], held: dict[str, list[s
         "interval_h = 0.5",
         "",
         "[loads]",
+        'kind = "assumed"',
+        'source = "shapes: Numenta Anomaly Benchmark; peaks: ours"',
         'file = "mlperf-fleet.loads.csv"',
         "",
         "[efficiency]",

@@ -1,4 +1,4 @@
-"""Read CSV files strictly: every record has the header's fields, every entry is told by its line."""
+"""Read and write CSV files strictly: every record has the header's fields, every entry is told by its line."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import csv
 import io
 import math
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hercules_opt.errors import InputError, Words, shown
-from hercules_opt.problem.files import read_text
+from hercules_opt.problem.files import read_text, write_text
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+#: A field that holds one of these is written in quotes; the csv module leaves a carriage return bare.
+_QUOTED = re.compile(r'[",\r\n]')
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,17 @@ def read_csv(path: str | Path) -> CsvFile:
             found = Words(len(fields))
             raise InputError(f"must have {len(header)} fields", where=path, key=f"line {line}", found=found)
     return CsvFile(Path(path), header, tuple(records))
+
+
+def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file that ``read_csv`` reads back; ``None`` is an empty field."""
+    lines = [",".join(_field(entry) for entry in row) for row in (header, *rows)]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _field(entry: object) -> str:
+    text = "" if entry is None else str(entry)
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
 def parse_number(text: str, *, key: str, where: str | Path | None = None) -> float:

@@ -17,7 +17,7 @@ MAX_BYTES = 64 * 2**20
 
 
 def read_text(path: str | Path) -> str:
-    """Return a UTF-8 text file, line ends as line feeds.
+    """Return a UTF-8 text file, without a byte order mark.
 
     Raises
     ------
@@ -38,11 +38,10 @@ def read_text(path: str | Path) -> str:
             f"must be at most {MAX_BYTES // 2**20} MiB", where=path, found=Words("a larger file")
         )
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         found = Words(f"byte 0x{raw[error.start]:02x} at position {error.start}")
         raise InputError("must be UTF-8 text", where=path, found=found) from None
-    return text.replace("\r\n", "\n")
 
 
 def read_json(path: str | Path) -> Any:

@@ -13,7 +13,7 @@ from pydantic import Field, Strict, model_validator
 from hercules_opt.errors import Words, key_path, nearest_name
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.names import Name
-from hercules_opt.problem.provenance import Part
+from hercules_opt.problem.provenance import Checked, Part
 from hercules_opt.problem.servers import ServerType
 from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
 from hercules_opt.problem.validation import broken
@@ -70,14 +70,14 @@ class Measured(Part):
         return self
 
 
-class Instance(Part):
+class Instance(Checked):
     """Everything the two stages need to know; immutable and checked on construction."""
 
     format: Literal[1] = Field(description="Version of this layout.")
     name: Name = Field(description="Short name, for tables and files.")
     title: str | None = Field(default=None, description="What the instance is, in one line.")
     description: str | None = Field(default=None, description="Where it comes from, what it is for.")
-    day: Day = Field(default=Day(), description="How the loads are cut into intervals.")
+    day: Day = Field(default=Day(), description="Length of the intervals, and when the first one starts.")
     servers: dict[Name, ServerType] = Field(
         min_length=1, max_length=10_000, description="Server types by name."
     )

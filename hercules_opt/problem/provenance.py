@@ -45,12 +45,41 @@ class Provenance(BaseModel):
     source: str | None = None
 
 
-class Part(BaseModel):
-    """A frozen group of figures that refuses unknown keys and keeps each figure's provenance."""
+class Checked(BaseModel):
+    """A frozen group of keys that refuses unknown ones, naming the nearest valid one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    kind: Kind | None = Field(default=None, description="Where the figures of this part come from.")
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        for key in data if isinstance(data, dict) else ():
+            if key not in cls.model_fields:
+                raise broken("unknown key", key=(str(key),), hint=nearest_name(str(key), cls.model_fields))
+        return data
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a checked copy with some keys changed; a changed figure loses its old provenance.
+
+        Raises
+        ------
+        InputError
+            If a change breaks a rule.
+        """
+        data = {**self._given(), **changes}
+        try:
+            return type(self).model_validate(data)
+        except ValidationError as error:
+            raise input_error(error, where=type(self).__name__, data=data) from None
+
+    def _given(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in type(self).model_fields if key in self.model_fields_set}
+
+
+class Part(Checked):
+    """A group of figures that keeps each figure's provenance."""
+
+    kind: Kind | None = Field(default=None, description="Where the figures of this table come from.")
     source: str | None = Field(default=None, description="The document or measurement they are taken from.")
 
     _origins: dict[str, Provenance] = PrivateAttr(default_factory=dict)
@@ -60,27 +89,20 @@ class Part(BaseModel):
     def _split_figures(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(data, dict):
             return handler(data)
-        plain: dict[str, Any] = {}
+        plain = dict(data)
         origins: dict[str, Mapping[str, Any]] = {}
-        for key, entry in data.items():
-            if key not in cls.model_fields:
-                hint = nearest_name(str(key), cls.model_fields)
-                raise broken("unknown key", key=(str(key),), hint=hint)
-            if key in figures(cls) and isinstance(entry, dict):
+        for key in figures(cls):
+            entry = data.get(key)
+            if isinstance(entry, dict):
                 plain[key], origins[key] = _figure(key, entry)
-            else:
-                plain[key] = entry
         part = handler(plain)
-        part._origins = {key: _provenance(entry, part.kind) for key, entry in origins.items()}
+        part._origins = {key: _provenance(origins[key], part.kind) for key in data if key in origins}
         return part
 
     @model_serializer(mode="wrap")
     def _join_figures(self, handler: Any) -> dict[str, Any]:
         plain: dict[str, Any] = handler(self)
-        for key, origin in self._origins.items():
-            if key in plain:
-                plain[key] = {"value": plain[key], **origin.model_dump(exclude_none=True)}
-        return plain
+        return {**plain, **self._figures_with_origin(plain)}
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -106,22 +128,16 @@ class Part(BaseModel):
             return self._origins[key]
         return Provenance(kind=self.kind or "assumed", source=self.source)
 
-    def replace(self, **changes: Any) -> Self:
-        """Return a checked copy with some figures changed; a changed figure loses its old provenance.
+    def _given(self) -> dict[str, Any]:
+        plain = super()._given()
+        return {**plain, **self._figures_with_origin(plain)}
 
-        Raises
-        ------
-        InputError
-            If a change breaks a rule.
-        """
-        data = {key: getattr(self, key) for key in type(self).model_fields if key in self.model_fields_set}
-        for key, origin in self._origins.items():
-            data[key] = {"value": data[key], **origin.model_dump(exclude_none=True)}
-        data |= changes
-        try:
-            return type(self).model_validate(data)
-        except ValidationError as error:
-            raise input_error(error, where=type(self).__name__, data=data) from None
+    def _figures_with_origin(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: {"value": plain[key], **origin.model_dump(exclude_none=True)}
+            for key, origin in self._origins.items()
+            if key in plain
+        }
 
 
 @cache

@@ -26,7 +26,7 @@ class Schedule(Part):
     Variables that a placement does not use are ``None``.
     """
 
-    placement: Placement
+    placement: Placement = Field(description="What runs where.")
     threads: int | None = Field(default=None, ge=1, description="Co-located threads of the first host stage.")
     cores_per_thread: int | None = Field(default=None, ge=1, description="Cores of each of them.")
     dense_threads: int | None = Field(default=None, ge=1, description="DenseNet threads (cpu-sd).")

@@ -10,8 +10,8 @@ from hercules_opt.problem.provenance import Part
 class Cpu(Part):
     """The host processor and its memory; figures are per socket unless the name says otherwise."""
 
-    name: str | None = None
-    sockets: int = Field(default=1, ge=1, le=8)
+    name: str | None = Field(default=None, description="Name of the processor.")
+    sockets: int = Field(default=1, ge=1, le=8, description="Processors per server.")
     cores: int = Field(ge=0, le=1024, description="Physical cores per socket.")
     clock_ghz: float = Field(gt=0, le=10, description="Clock with all cores busy on vector code.")
     flops_per_cycle: float = Field(
@@ -43,8 +43,8 @@ class Nmp(Part):
 class Accelerator(Part):
     """An accelerator with its own memory behind a host link; figures are per device."""
 
-    name: str | None = None
-    count: int = Field(default=1, ge=1, le=64)
+    name: str | None = Field(default=None, description="Name of the device.")
+    count: int = Field(default=1, ge=1, le=64, description="Devices per server.")
     peak_tflop_s: float = Field(gt=0, le=1e6, description="Peak rate at the precision the model runs in.")
     memory_gb_s: float = Field(gt=0, le=1e6, description="Peak memory bandwidth.")
     memory_gb: float = Field(gt=0, le=1e5, description="Memory capacity.")
@@ -67,7 +67,7 @@ class ServerType(Part):
     catalogue: str | None = Field(
         default=None, description="Name in the catalogue that this entry starts from."
     )
-    title: str | None = None
+    title: str | None = Field(default=None, description="Name for people.")
     available: int = Field(default=0, ge=0, le=1_000_000, description="Servers of this type.")
     cost_per_h: float | None = Field(default=None, ge=0, le=1e9, description="Cost per server and hour.")
     power_budget_w: float | None = Field(
@@ -76,6 +76,6 @@ class ServerType(Part):
     board_w: float = Field(
         default=0.0, ge=0, le=1e4, description="Fans, board, disks, network: always drawn."
     )
-    cpu: Cpu | None = None
-    nmp: Nmp | None = None
-    accelerator: Accelerator | None = None
+    cpu: Cpu | None = Field(default=None, description="Host processor and memory; or its catalogue name.")
+    nmp: Nmp | None = Field(default=None, description="NMP memory; or its catalogue name.")
+    accelerator: Accelerator | None = Field(default=None, description="Accelerator; or its catalogue name.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import numbers
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError
 
 from hercules_opt.errors import InputError, Words, key_path, nearest_name
-from hercules_opt.problem.csv_files import parse_number, read_csv
+from hercules_opt.problem.csv_files import parse_number, read_csv, write_csv
 from hercules_opt.problem.files import read_json, write_text
 from hercules_opt.problem.names import Name
 from hercules_opt.problem.provenance import KINDS, Part
@@ -112,13 +110,7 @@ class EfficiencyTable:
 
         A row has one ``kind`` and one ``source``: figures of different provenance get the weakest kind.
         """
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for pair in self.pairs:
-            flat = _flat(pair)
-            writer.writerow(["" if flat[c] is None else flat[c] for c in COLUMNS])
-        write_text(path, out.getvalue())
+        write_csv(path, COLUMNS, [list(_flat(pair).values()) for pair in self.pairs])
 
     def to_json(self, path: str | Path) -> None:
         """Write the table as JSON, with the version of its layout; nothing is lost."""
