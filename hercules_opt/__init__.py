@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hercules_opt.problem.loading import load_instance, save_instance
     from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
     from hercules_opt.provisioning.plan import Plan
+    from hercules_opt.provisioning.plan_files import load_plan, plan_to_json, save_plan, save_plan_csv
     from hercules_opt.provisioning.policies.greedy import Greedy
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.provisioning.provision import provision
@@ -44,8 +45,12 @@ _HOMES = {
     "largest_load": "simulation.largest_load",
     "library_names": "problem.library",
     "load_instance": "problem.loading",
+    "load_plan": "provisioning.plan_files",
+    "plan_to_json": "provisioning.plan_files",
     "provision": "provisioning.provision",
     "save_instance": "problem.loading",
+    "save_plan": "provisioning.plan_files",
+    "save_plan_csv": "provisioning.plan_files",
     "simulate_server": "simulation.server",
 }
 
@@ -67,8 +72,12 @@ __all__ = [
     "largest_load",
     "library_names",
     "load_instance",
+    "load_plan",
+    "plan_to_json",
     "provision",
     "save_instance",
+    "save_plan",
+    "save_plan_csv",
     "simulate_server",
 ]
 

@@ -1,9 +1,9 @@
 """Solve one interval by branch and price, and keep the proof.
 
-Each model's whole-number covers are columns (see ``pricing``), which gives a far tighter bound than the program's
-linear relaxation. A small integer program over the columns seen so far gives plans; counts that stay fractional are
-split, lowest bound first, until the bound is close enough to the best plan or the effort is spent. Every bound is
-exact, and the tree of splits with its prices is the certificate.
+Each model's whole-number covers are columns (see ``pricing``), which gives a far tighter bound than the
+program's linear relaxation. A small integer program over the columns seen so far gives plans; counts that
+stay fractional are split, lowest bound first, until the bound is close enough to the best plan or the effort
+is spent. Every bound is exact, and the tree of splits with its prices is the certificate.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from fractions import Fraction
 import numpy as np
 
 from hercules_opt.provisioning.box import Box
-from hercules_opt.provisioning.certificate import Branch, Certificate, CertificateKind, Node
+from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, CertificateKind, Node
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
 from hercules_opt.provisioning.pricing import Mixture, Priced, PriceSearch
 from hercules_opt.provisioning.problem import FloatArray
 
-_NODE_LIMIT = 400
+_NODE_LIMIT = 1000
 #: The integer program over the columns is solved again after so many nodes.
 _NODES_PER_PLAN = 10
 _WHOLE = 1e-6
@@ -72,6 +72,7 @@ class _Part:
 
     box: Box
     priced: Priced
+    depth: int
     split: tuple[int, int, int] | None = None  # model, server type, count
     parts: tuple[_Part, _Part] | None = None
 
@@ -110,7 +111,7 @@ class _TreeSearch:
             if self._enough(part.priced.bound):
                 break
             split = _split(part.priced.mixture)
-            if split is None:
+            if split is None or part.depth == MOST_DEPTH:
                 continue
             model, server_type, count = split
             part.split = split
@@ -122,7 +123,8 @@ class _TreeSearch:
 
     def _evaluate(self, box: Box, parent: _Part | None) -> _Part:
         start = None if parent is None else parent.priced.leaf
-        part = _Part(box, self.prices.improve(box, start, self._enough, self.effort))
+        depth = 0 if parent is None else parent.depth + 1
+        part = _Part(box, self.prices.improve(box, start, self._enough, self.effort), depth)
         if not self._enough(part.priced.bound):
             self._offer_whole(part.priced.mixture)
             if self.nodes % _NODES_PER_PLAN == 0:

@@ -16,6 +16,9 @@ from typing import Literal
 #: above zero.
 CertificateKind = Literal["bound", "infeasible"]
 
+#: Deepest nesting of branches.
+MOST_DEPTH = 200
+
 
 @dataclass(frozen=True)
 class Leaf:

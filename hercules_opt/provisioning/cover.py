@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 #: A branch that could improve by less than this share is cut; the bound says so.
-PRECISION = 10**9
+PRECISION = 10**8
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def least_cover(
     need: int,
     low: Sequence[int],
     high: Sequence[int],
-    node_limit: int = 50_000,
+    node_limit: int,
 ) -> Cover | None:
     """Return the cheapest cover, or ``None`` if even the highest counts do not cover.
 

@@ -34,7 +34,7 @@ class Covering:
     infeasible
         Whether the solver claims that nothing covers.
     stopped_by
-        ``"time_limit"`` or ``"node_limit"`` where the search was cut.
+        ``"time_limit"``, ``"node_limit"`` or ``"solver_failure"`` where the search was cut.
     """
 
     counts: Rows | None
@@ -95,7 +95,7 @@ class _Search:
             return
         bound = below if answer.bound is None else max(below, answer.bound)
         if answer.verdict != "optimal":
-            self.stopped_by = "time_limit" if answer.verdict == "limit" else "solver_failure"
+            self.stopped_by = answer.verdict
         short = self.interval.short_models(answer.counts) if answer.counts is not None else []
         if answer.counts is None or not short:
             self.closed.append(bound)

@@ -26,8 +26,10 @@ _HAIR = 1e-9
 _SMALL = 1e-7
 #: Cost of the dearest server in the solver's objective.
 _COST_SCALE = 1e3
+#: Nodes of one branch and bound, so that a call without a time limit ends.
+_NODE_LIMIT = 5_000
 
-Verdict = Literal["optimal", "infeasible", "limit", "failed"]
+Verdict = Literal["optimal", "infeasible", "time_limit", "node_limit", "solver_failure"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def relaxed_optimum(
         ],
         options=_options(gap, time_limit_s),
     )
-    verdict = _verdict(result.status)
+    verdict = _verdict(result)
     bound = None if result.mip_dual_bound is None else _finite(result.mip_dual_bound, program.cost_scale)
     if result.x is None:
         return SolverAnswer(verdict, None, bound)
@@ -189,15 +191,17 @@ def _coverage_rows(
 
 
 def _options(gap: float, time_limit_s: float | None) -> Any:
-    options = {"mip_rel_gap": gap}
+    options = {"mip_rel_gap": gap, "node_limit": _NODE_LIMIT}
     if time_limit_s is not None:
         options["time_limit"] = max(time_limit_s, 1e-3)
     return options
 
 
-def _verdict(status: int) -> Verdict:
-    verdicts: dict[int, Verdict] = {0: "optimal", 1: "limit", 2: "infeasible"}
-    return verdicts.get(status, "failed")
+def _verdict(result: Any) -> Verdict:
+    verdicts: dict[int, Verdict] = {0: "optimal", 1: "time_limit", 2: "infeasible"}
+    if result.status == 4 and (result.mip_node_count or 0) >= _NODE_LIMIT:  # SciPy has no status for it
+        return "node_limit"
+    return verdicts.get(result.status, "solver_failure")
 
 
 def _finite(bound: float, cost_scale: Fraction) -> Fraction | None:

@@ -117,9 +117,9 @@ class Plan:
         for name, shape in shapes.items():
             given = np.asarray(getattr(self, name))
             if given.shape != shape:
-                raise InputError(f"must have shape {shape}", where="plan", key=name, found=given.shape)
+                raise InputError(f"must have shape {shape}, not {given.shape}", where="plan", key=name)
             if name in whole and not np.issubdtype(given.dtype, np.integer):
-                raise InputError("must be whole numbers", where="plan", key=name, found=given.dtype)
+                raise InputError("must be whole numbers", where="plan", key=name, found=str(given.dtype))
             array = given.astype(np.int64 if name in whole else np.float64)
             array.setflags(write=False)
             object.__setattr__(self, name, array)

@@ -19,13 +19,16 @@ from scipy import optimize
 
 from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.certificate import CertificateKind, Leaf
-from hercules_opt.provisioning.cover import least_cover
+from hercules_opt.provisioning.cover import Cover, least_cover
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
 from hercules_opt.provisioning.highs import lp_multipliers
 from hercules_opt.provisioning.problem import FloatArray
 
-_ROUND_LIMIT = 150
+_ROUND_LIMIT = 200
+#: Nodes of each covering knapsack: first few, since any new cover helps, then many to settle the bound.
+_QUICK_NODES = 500
+_THOROUGH_NODES = 50_000
 #: A share or overuse below this is rounding.
 _TINY = 1e-6
 _MOST_PENALTY = 1e9
@@ -95,6 +98,7 @@ class PriceSearch:
         watts = unit * self._grid if self._with_power else Fraction(0)
         self._costs = [tuple(int(cost * watts) for cost in row) for row in interval.costs]
         self._columns: dict[Column, float] = {}
+        self._known: dict[tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]], Cover | None] = {}
         self._penalty = 1e3 if self._with_power else 1.0
         if best is not None:
             self._penalty = max(1.0, float(interval.cost(best) * unit) / self._scale)
@@ -107,28 +111,33 @@ class PriceSearch:
         """Raise the bound of a box, from a leaf to begin at, until it is enough or no prices are better."""
         best: Priced | None = None
         for prices in self._first_prices(box, start):
-            best = _better(best, self._priced(box, prices))
+            best = _better(best, self._priced(box, prices, _QUICK_NODES))
             if enough(best.bound) or effort.expired:
                 return best
         assert best is not None
-        penalty = self._penalty
+        penalty, nodes = self._penalty, _QUICK_NODES
         for _ in range(_ROUND_LIMIT):
             mixture = self._mix(box, penalty)
             if mixture is None:
                 return best
             seen = len(self._columns)
-            best = replace(_better(best, self._priced(box, mixture.prices)), mixture=mixture)
+            best = replace(_better(best, self._priced(box, mixture.prices, nodes)), mixture=mixture)
             if enough(best.bound) or best.bound is None or effort.expired:
                 return best
             tight = mixture.value - float(best.bound) <= 1e-9 * max(self._scale, abs(mixture.value))
-            if tight or len(self._columns) == seen:
-                if mixture.overuse <= _TINY or penalty >= _MOST_PENALTY:
-                    return best
+            if len(self._columns) > seen and not tight:
+                continue
+            if nodes == _QUICK_NODES and not tight:
+                nodes = _THOROUGH_NODES
+            elif mixture.overuse > _TINY and penalty < _MOST_PENALTY:
                 penalty *= 1e3
+            else:
+                return best
         return best
 
     def plan(self) -> Rows | None:
-        """Return the cheapest plan that takes one of the covers seen for each model, ``None`` if none is found.
+        """Return the cheapest plan that takes one of the covers seen for each model, ``None`` if none is
+        found.
 
         The covers are whole and exact, so the solver's tolerances do no harm.
         """
@@ -164,18 +173,29 @@ class PriceSearch:
             return [start.multipliers]
         return [zero, lp_multipliers(self.interval, box).tolist()] if self._with_power else [zero]
 
-    def _priced(self, box: Box, prices: Sequence[float] | FloatArray) -> Priced:
+    def _priced(self, box: Box, prices: Sequence[float] | FloatArray, nodes: int) -> Priced:
         """Return the exact bound at these prices, and remember the covers they lead to."""
         rounded = tuple(round(float(price), self._digits) + 0.0 for price in prices)
         whole = [int(exact(price) * self._grid) for price in rounded]
         least: list[float | None] = []
-        for m, need in enumerate(self.interval.needs):
-            costs = [cost + price for cost, price in zip(self._costs[m], whole, strict=True)]
-            cover = least_cover(self.interval.rates[m], costs, need, box.low[m], box.high[m])
+        for m in range(len(self.interval.needs)):
+            costs = tuple(cost + price for cost, price in zip(self._costs[m], whole, strict=True))
+            cover = self._cover(m, costs, box, nodes)
             least.append(None if cover is None else float_at_most(Fraction(cover.bound, self._grid)))
             if cover is not None and cover.counts is not None:
                 self._add(m, cover.counts)
         return Priced(Leaf(rounded, tuple(least)), self._value(rounded, least))
+
+    def _cover(self, model: int, costs: tuple[int, ...], box: Box, nodes: int) -> Cover | None:
+        """Return the model's cheapest cover; splitting one model's counts leaves the others' as they were."""
+        key = (model, costs, box.low[model], box.high[model])
+        if key in self._known:
+            known = self._known[key]
+            if known is None or known.cost == known.bound or nodes == _QUICK_NODES:
+                return known
+        rates, need = self.interval.rates[model], self.interval.needs[model]
+        self._known[key] = least_cover(rates, costs, need, box.low[model], box.high[model], nodes)
+        return self._known[key]
 
     def _value(self, prices: Sequence[float], least: Sequence[float | None]) -> Fraction | None:
         paid = [exact(figure) for figure in least if figure is not None]

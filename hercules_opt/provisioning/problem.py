@@ -83,15 +83,14 @@ class ProvisioningProblem:
         """Check and copy everything; the parameters are described with the class."""
         rates = _numbers("qps", qps)
         if rates.ndim != 2 or 0 in rates.shape:
-            raise InputError(
-                "must have shape (server types, models), none of them 0", where="qps", found=rates.shape
-            )
+            allowed = f"must have shape (server types, models), none of them 0, not {rates.shape}"
+            raise InputError(allowed, where="qps")
         types, services = rates.shape
         loads = _numbers("load_qps", load_qps)
         loads = loads[np.newaxis, :] if loads.ndim == 1 else loads
         if loads.ndim != 2 or loads.shape[1] != services or len(loads) == 0:
-            allowed = f"must have shape (intervals, {services}) or ({services},)"
-            raise InputError(allowed, where="load_qps", found=np.shape(load_qps))
+            allowed = f"must have shape (intervals, {services}) or ({services},), not {np.shape(load_qps)}"
+            raise InputError(allowed, where="load_qps")
         spread = {
             "over_provision": _spread("over_provision", over_provision, services),
             "duration_h": _spread("duration_h", 1.0 if duration_h is None else duration_h, len(loads)),
@@ -230,7 +229,7 @@ def _numbers(where: str, given: npt.ArrayLike) -> FloatArray:
 def _shaped(where: str, given: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     array = _numbers(where, given)
     if array.shape != shape:
-        raise InputError(f"must have shape {shape}", where=where, found=array.shape)
+        raise InputError(f"must have shape {shape}, not {array.shape}", where=where)
     return array
 
 

@@ -14,13 +14,16 @@ from hercules_opt.provisioning.highs import least_shortfall
 from hercules_opt.provisioning.policies.base import IntervalAnswer
 from hercules_opt.provisioning.policies.greedy import Greedy
 
+_START_NODES = 5_000
+
 
 class Hercules:
     """The integer program of each interval, to a proven gap.
 
-    Branch and price, which leaves a certificate, does it nearly always. Where its effort is spent first, HiGHS solves
-    the program as a whole, checked exactly, and its bound is named a claim. Where nothing covers, the counts are those
-    of the least total shortfall, at the least power that reaches the same coverage.
+    Branch and price, which leaves a certificate, does it nearly always. Where its effort is spent first,
+    HiGHS solves the program as a whole, checked exactly, and its bound is named a claim. Where nothing
+    covers, the counts are those of the least total shortfall, at the least power that reaches the same
+    coverage.
     """
 
     name: ClassVar[str] = "hercules"
@@ -42,11 +45,13 @@ class Hercules:
 
 
 def _start(interval: ExactInterval, greedy: Rows) -> Rows | None:
-    """Return counts that cover: each model's cheapest cover if they fit together, else greedy's, else ``None``."""
+    """Return counts that cover: each model's cheapest cover if they fit together, else greedy's."""
     whole = Box.whole(interval)
     alone = []
     for m, need in enumerate(interval.needs):
-        cover = least_cover(interval.rates[m], interval.costs[m], need, whole.low[m], whole.high[m])
+        cover = least_cover(
+            interval.rates[m], interval.costs[m], need, whole.low[m], whole.high[m], _START_NODES
+        )
         if cover is None or cover.counts is None:
             break
         alone.append(cover.counts)

@@ -1,0 +1,280 @@
+"""Plans as files: JSON holds everything, CSV holds the counts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hercules_opt.errors import InputError, nearest_name
+from hercules_opt.problem.files import read_json, write_text
+from hercules_opt.problem.provenance import Kind
+from hercules_opt.problem.validation import input_error
+from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, CertificateKind, Leaf, Node
+from hercules_opt.provisioning.plan import BoundSource, Plan, Status
+
+#: Names and versions of the layouts.
+PLAN_SCHEMA = "hercules-opt/plan"
+PLAN_SCHEMA_VERSION = 1
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=-(10**12), le=10**12)]
+
+
+class _Layout(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _LeafLayout(_Layout):
+    multipliers: list[Number]
+    least: list[Number | None]
+
+
+class _BranchLayout(_Layout):
+    server_type: Name
+    model: Name
+    count: Count
+    at_most: int = Field(ge=0)
+    at_least: int = Field(ge=0)
+
+
+class _CertificateLayout(_Layout):
+    """Nodes in a list, the root first; a branch names its parts by their place in it."""
+
+    kind: CertificateKind
+    bound: Number | None
+    nodes: list[_LeafLayout | _BranchLayout] = Field(min_length=1, max_length=100_000)
+
+
+class _IntervalLayout(_Layout):
+    status: Status
+    counts: dict[str, dict[str, Count]]
+    power_w: Number
+    servers: Count
+    bound_w: Number | None
+    gap: Number | None
+    bound_source: BoundSource
+    shortfall_qps: dict[str, Number]
+    certificate: int | None = Field(description="Place in the list of certificates.")
+
+
+class _PlanLayout(_Layout):
+    schema_name: Literal["hercules-opt/plan"] = Field(alias="schema")
+    schema_version: Literal[1]
+    version: str
+    policy: str
+    solver: str
+    objective_name: str
+    requested_gap: Number
+    time_limit_s: Number | None
+    runtime_s: Number
+    stopped_by: str | None
+    status: Status
+    objective: Number | None
+    bound: Number | None
+    gap: Number | None
+    provenance: Kind | None
+    server_types: list[Name] = Field(min_length=1)
+    models: list[Name] = Field(min_length=1)
+    intervals: list[_IntervalLayout] = Field(min_length=1)
+    certificates: list[_CertificateLayout]
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as plain data: equal certificates once, counts and shortfalls of zero left out."""
+    certificates = list(dict.fromkeys(entry for entry in plan.certificate if entry is not None))
+    place = {certificate: number for number, certificate in enumerate(certificates)}
+    scalars = (
+        "version", "policy", "solver", "objective_name", "requested_gap", "time_limit_s", "runtime_s",
+        "stopped_by", "status", "objective", "bound", "gap", "provenance",
+    )  # fmt: skip
+    return {
+        "schema": PLAN_SCHEMA,
+        "schema_version": PLAN_SCHEMA_VERSION,
+        **{name: getattr(plan, name) for name in scalars},
+        "server_types": list(plan.server_types),
+        "models": list(plan.models),
+        "intervals": [_interval_to_json(plan, t, place) for t in range(len(plan.interval_status))],
+        "certificates": [_certificate_to_json(plan, certificate) for certificate in certificates],
+    }
+
+
+def save_plan(plan: Plan, path: str | Path) -> None:
+    """Write a plan as JSON; loading it gives an equal plan."""
+    write_text(path, json.dumps(plan_to_json(plan), indent=1, allow_nan=False) + "\n")
+
+
+def save_plan_csv(plan: Plan, path: str | Path) -> None:
+    """Write the counts above zero: interval, server_type, model, count, and the layout's version."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["interval", "server_type", "model", "count", "schema_version"])
+    for t, h, m in np.argwhere(plan.counts != 0):
+        row = [t, plan.server_types[h], plan.models[m], plan.counts[t, h, m], PLAN_SCHEMA_VERSION]
+        writer.writerow(row)
+    write_text(path, out.getvalue())
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a plan; raise ``InputError`` if the file is not one. What it claims is for ``verify`` to check."""
+    data = read_json(path)
+    try:
+        return plan_from_json(data)
+    except ValidationError as error:
+        raise input_error(error, where=path, data=data) from None
+    except InputError as error:
+        raise error.located(path) from None
+
+
+def plan_from_json(data: Any) -> Plan:
+    """Build a plan from plain data; raise ``ValidationError`` or ``InputError`` if it is malformed."""
+    layout = _PlanLayout.model_validate(data)
+    for key in ("server_types", "models"):
+        names = getattr(layout, key)
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError("a name may appear only once", key=key, found=twice)
+    types = {name: index for index, name in enumerate(layout.server_types)}
+    models = {name: index for index, name in enumerate(layout.models)}
+    counts = np.zeros((len(layout.intervals), len(types), len(models)), dtype=np.int64)
+    shortfall = np.zeros((len(layout.intervals), len(models)))
+    for t, interval in enumerate(layout.intervals):
+        for h_name, row in interval.counts.items():
+            h = _position(h_name, types, f"intervals.{t}.counts")
+            for m_name, count in row.items():
+                counts[t, h, _position(m_name, models, f"intervals.{t}.counts.{h_name}")] = count
+        for m_name, qps in interval.shortfall_qps.items():
+            shortfall[t, _position(m_name, models, f"intervals.{t}.shortfall_qps")] = qps
+    certificates = [
+        _certificate_from_json(entry, types, models, f"certificates.{number}")
+        for number, entry in enumerate(layout.certificates)
+    ]
+    return Plan(
+        server_types=tuple(layout.server_types),
+        models=tuple(layout.models),
+        status=layout.status,
+        interval_status=tuple(interval.status for interval in layout.intervals),
+        counts=counts,
+        power_w=np.array([interval.power_w for interval in layout.intervals]),
+        servers=np.array([interval.servers for interval in layout.intervals], dtype=np.int64),
+        shortfall=shortfall,
+        objective=layout.objective,
+        interval_bound=np.array([_nan(interval.bound_w) for interval in layout.intervals]),
+        interval_gap=np.array([_nan(interval.gap) for interval in layout.intervals]),
+        bound=layout.bound,
+        gap=layout.gap,
+        bound_source=tuple(interval.bound_source for interval in layout.intervals),
+        certificate=tuple(
+            _listed(certificates, interval.certificate, t) for t, interval in enumerate(layout.intervals)
+        ),
+        policy=layout.policy,
+        solver=layout.solver,
+        objective_name=layout.objective_name,
+        requested_gap=layout.requested_gap,
+        time_limit_s=layout.time_limit_s,
+        runtime_s=layout.runtime_s,
+        stopped_by=layout.stopped_by,
+        provenance=layout.provenance,
+        version=layout.version,
+    )
+
+
+def _interval_to_json(plan: Plan, interval: int, place: dict[Certificate, int]) -> dict[str, Any]:
+    counts: dict[str, dict[str, int]] = {}
+    for h, m in np.argwhere(plan.counts[interval] != 0):
+        counts.setdefault(plan.server_types[h], {})[plan.models[m]] = int(plan.counts[interval, h, m])
+    certificate = plan.certificate[interval]
+    return {
+        "status": plan.interval_status[interval],
+        "counts": counts,
+        "power_w": float(plan.power_w[interval]),
+        "servers": int(plan.servers[interval]),
+        "bound_w": _none(plan.interval_bound[interval]),
+        "gap": _none(plan.interval_gap[interval]),
+        "bound_source": plan.bound_source[interval],
+        "shortfall_qps": {
+            name: float(qps) for name, qps in zip(plan.models, plan.shortfall[interval], strict=True) if qps
+        },
+        "certificate": None if certificate is None else place[certificate],
+    }
+
+
+def _certificate_to_json(plan: Plan, certificate: Certificate) -> dict[str, Any]:
+    """List the nodes; the parts of a branch stand behind it."""
+    nodes: list[dict[str, Any]] = []
+    waiting: list[tuple[Node, dict[str, Any] | None, str]] = [(certificate.root, None, "")]
+    while waiting:
+        node, parent, side = waiting.pop()
+        if parent is not None:
+            parent[side] = len(nodes)
+        if isinstance(node, Leaf):
+            nodes.append({"multipliers": list(node.multipliers), "least": list(node.least)})
+            continue
+        entry: dict[str, Any] = {
+            "server_type": plan.server_types[node.server_type],
+            "model": plan.models[node.model],
+            "count": node.count,
+        }
+        nodes.append(entry)
+        waiting += [(node.at_least, entry, "at_least"), (node.at_most, entry, "at_most")]
+    return {"kind": certificate.kind, "bound": certificate.bound, "nodes": nodes}
+
+
+def _certificate_from_json(
+    layout: _CertificateLayout, types: dict[str, int], models: dict[str, int], key: str
+) -> Certificate:
+    built: dict[int, Node] = {}
+    depth: dict[int, int] = {}
+    used: set[int] = set()
+    for number in reversed(range(len(layout.nodes))):
+        entry, place = layout.nodes[number], f"{key}.nodes.{number}"
+        if isinstance(entry, _LeafLayout):
+            built[number], depth[number] = Leaf(tuple(entry.multipliers), tuple(entry.least)), 0
+            continue
+        for side, part in (("at_most", entry.at_most), ("at_least", entry.at_least)):
+            if part not in built or part in used:
+                raise InputError(
+                    "must be the place of a later node that no other names", key=f"{place}.{side}", found=part
+                )
+            used.add(part)
+        depth[number] = 1 + max(depth[entry.at_most], depth[entry.at_least])
+        if depth[number] > MOST_DEPTH:
+            raise InputError(f"must not nest deeper than {MOST_DEPTH}", key=place)
+        h = _position(entry.server_type, types, f"{place}.server_type")
+        m = _position(entry.model, models, f"{place}.model")
+        built[number] = Branch(h, m, entry.count, built[entry.at_most], built[entry.at_least])
+    if len(used) != len(layout.nodes) - 1:
+        raise InputError("must form one tree from the first node", key=f"{key}.nodes")
+    return Certificate(layout.kind, layout.bound, built[0])
+
+
+def _position(name: str, positions: dict[str, int], key: str) -> int:
+    if name not in positions:
+        raise InputError("unknown name", key=key, found=name, hint=nearest_name(name, positions))
+    return positions[name]
+
+
+def _listed(certificates: list[Certificate], place: int | None, interval: int) -> Certificate | None:
+    if place is None:
+        return None
+    if not 0 <= place < len(certificates):
+        key = f"intervals.{interval}.certificate"
+        raise InputError(
+            f"must be the place of one of {len(certificates)} certificates", key=key, found=place
+        )
+    return certificates[place]
+
+
+def _none(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value
