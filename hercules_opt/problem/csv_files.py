@@ -1,4 +1,4 @@
-"""Read and write CSV files strictly: every record has the header's fields, every entry is told by its line."""
+"""Read and write CSV files: every record has the header's fields, every entry is told by its line."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The JSON Schema of an instance file, for editors and other tools.
 
-It describes the file as it is written: what an entry takes from the catalogue need not be repeated, and a part
-of a server type may be a name. Rules that tie keys together (names that must be known, lists of equal length)
-are checked on loading only.
+It describes the file as it is written: what an entry takes from the catalogue need not be repeated, and a
+part of a server type may be a name. Rules that tie keys together (names that must be known, lists of equal
+length) are checked on loading only.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ PLACEMENTS: dict[Placement, str] = {
     "cpu-sd": "S-D pipeline on the host: SparseNet threads feed DenseNet threads",
     "cpu-accelerator": "SparseNet on the host, DenseNet on the accelerator",
     "accelerator": "the whole model on the accelerator, which holds all embeddings",
-    "accelerator-hot": "the whole model on the accelerator, which holds the hot embeddings; the host gathers the cold",
+    "accelerator-hot": "the whole model on the accelerator, hot embeddings too; the host gathers the cold",
 }
 
 
