@@ -24,15 +24,18 @@ if TYPE_CHECKING:
     from hercules_opt.provisioning.policies.greedy import Greedy
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.provisioning.provision import provision
+    from hercules_opt.provisioning.verify import Audit, IntervalAudit, Violation, audit, verify
     from hercules_opt.simulation.largest_load import LargestLoad, largest_load
     from hercules_opt.simulation.server import ServerRun, simulate_server
     from hercules_opt.simulation.stages import Stage, Trace
 
 _HOMES = {
+    "Audit": "provisioning.verify",
     "EfficiencyTable": "problem.table",
     "Greedy": "provisioning.policies.greedy",
     "InputError": "errors",
     "Instance": "problem.instance",
+    "IntervalAudit": "provisioning.verify",
     "LargestLoad": "simulation.largest_load",
     "PairEfficiency": "problem.table",
     "Plan": "provisioning.plan",
@@ -40,6 +43,8 @@ _HOMES = {
     "ServerRun": "simulation.server",
     "Stage": "simulation.stages",
     "Trace": "simulation.stages",
+    "Violation": "provisioning.verify",
+    "audit": "provisioning.verify",
     "catalogue": "problem.catalogue",
     "json_schema": "problem.json_schema",
     "largest_load": "simulation.largest_load",
@@ -52,13 +57,16 @@ _HOMES = {
     "save_plan": "provisioning.plan_files",
     "save_plan_csv": "provisioning.plan_files",
     "simulate_server": "simulation.server",
+    "verify": "provisioning.verify",
 }
 
 __all__ = [
+    "Audit",
     "EfficiencyTable",
     "Greedy",
     "InputError",
     "Instance",
+    "IntervalAudit",
     "LargestLoad",
     "PairEfficiency",
     "Plan",
@@ -66,7 +74,9 @@ __all__ = [
     "ServerRun",
     "Stage",
     "Trace",
+    "Violation",
     "__version__",
+    "audit",
     "catalogue",
     "json_schema",
     "largest_load",
@@ -79,6 +89,7 @@ __all__ = [
     "save_plan",
     "save_plan_csv",
     "simulate_server",
+    "verify",
 ]
 
 
