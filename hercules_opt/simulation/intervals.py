@@ -60,12 +60,9 @@ def percentile_interval(
     rank = _rank(share, count)
     value = float(np.partition(series, rank)[rank])
     half = half_width(batch_means((series <= value).astype(np.float64)), confidence)
-    if math.isfinite(half):
-        independent = math.sqrt(share * (1 - share) / count) * t_quantile(BATCHES - 1, confidence)
-        half = max(half, independent)
-    low, high = math.floor((share - half) * count) - 1 if math.isfinite(half) else -1, count
-    if math.isfinite(half):
-        high = math.ceil((share + half) * count)
+    independent = math.sqrt(share * (1 - share) / count) * t_quantile(BATCHES - 1, confidence)
+    half = min(max(half, independent), 1.0)
+    low, high = math.floor((share - half) * count) - 1, math.ceil((share + half) * count)
     ends = np.partition(series, [max(low, 0), min(high, count - 1)])
     lower = float(ends[low]) if low >= 0 else -math.inf
     upper = float(ends[high]) if high < count else math.inf

@@ -21,7 +21,7 @@ class Line(NamedTuple):
     """A queue of pieces in the order of their arrival: rings whose size is a power of two.
 
     ``factor`` scales the service time of the piece, where service varies. ``ends`` holds the absolute numbers
-    of the first piece that still waits and of the next to come.
+    of the first piece that still waits, of the next to come, and of the oldest that waits or is in service.
     """
 
     time_ms: FloatArray
@@ -45,12 +45,17 @@ class Service(NamedTuple):
 
 @kernel
 def split_queries(
-    arrival_ms: FloatArray, sizes: IntArray, first_query: int, last_query: int, batch_items: int, line: Line
-) -> None:
-    """Append the pieces of queries ``first_query`` .. ``last_query - 1`` to ``line``, the remainder last."""
+    arrival_ms: FloatArray, sizes: IntArray, first_query: int, batch_items: int, enough: int, line: Line
+) -> int:
+    """Append the pieces of queries to ``line``, the remainder last, until they are ``enough``.
+
+    Returns the number of the first query left out.
+    """
     mask = line.time_ms.size - 1
     tail = line.ends[1]
-    for query in range(first_query, last_query):
+    end = tail + enough
+    query = first_query
+    while query < sizes.size and tail < end:
         left = sizes[query]
         while left > 0:
             at = tail & mask
@@ -59,7 +64,9 @@ def split_queries(
             line.items[at] = min(left, batch_items)
             left -= batch_items
             tail += 1
+        query += 1
     line.ends[1] = tail
+    return query
 
 
 @inlined
@@ -187,7 +194,10 @@ def advance(
         out_tail = leave(line, service, front & slots, out, out_tail)
         front += 1
         busy -= 1
-    line.ends[0], out.ends[1] = head, out_tail
+    oldest = head
+    for batch in range(front, front + busy):
+        oldest = min(oldest, service.first[batch & slots])
+    line.ends[0], line.ends[2], out.ends[1] = head, oldest, out_tail
     service.ends[0], service.ends[1] = front, busy
 
 
@@ -197,7 +207,7 @@ def note_ends(line: Line, done_ms: FloatArray) -> None:
     mask = line.time_ms.size - 1
     for piece in range(line.ends[0], line.ends[1]):
         done_ms[line.query[piece & mask]] = line.time_ms[piece & mask]
-    line.ends[0] = line.ends[1]
+    line.ends[0] = line.ends[2] = line.ends[1]
 
 
 @kernel

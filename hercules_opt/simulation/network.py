@@ -95,22 +95,19 @@ class _Network:
     def run(self, trace: Trace, batch_items: int) -> NetworkRun:
         times, sizes = trace.times_ms, trace.items
         done_ms = np.empty(times.size)
-        pieces_before = np.concatenate(([0], np.cumsum(-(-sizes // batch_items))))
+        largest = -(-int(sizes.max()) // batch_items)
         first = 0
         while first < times.size:
-            enough = np.searchsorted(pieces_before, pieces_before[first] + CHUNK_PIECES, side="right") - 1
-            last = max(int(enough), first + 1)
-            self._reserve(0, int(pieces_before[last] - pieces_before[first]))
-            self.kernels.split_queries(times, sizes, first, last, batch_items, self.lines[0])
-            self._advance(float(times[last]) if last < times.size else math.inf, done_ms)
-            first = last
+            self._reserve(0, CHUNK_PIECES + largest)
+            first = self.kernels.split_queries(times, sizes, first, batch_items, CHUNK_PIECES, self.lines[0])
+            self._advance(float(times[first]) if first < times.size else math.inf, done_ms)
         observed_ms = min(self.window_ms[1], float(done_ms.max())) - max(self.window_ms[0], float(times[0]))
         return NetworkRun(done_ms, tuple(self._use(i, observed_ms) for i in range(len(self.stages))))
 
     def _advance(self, horizon_ms: float, done_ms: FloatArray) -> None:
         for i, stage in enumerate(self.stages):
             service = self.services[i]
-            self._reserve(i + 1, self._kept(i))
+            self._reserve(i + 1, _kept(self.lines[i]))
             if stage.variability == "exponential":
                 self._draw_factors(i)
             self.kernels.advance(
@@ -136,28 +133,14 @@ class _Network:
             self.draws[index].standard_exponential(out=line.factor[at : at + count])
             self.drawn[index] += count
 
-    def _kept(self, index: int) -> int:
-        """Return how many pieces of a line are still needed: those that wait and those in service."""
-        line = self.lines[index]
-        return int(line.ends[1]) - self._oldest(index)
-
-    def _oldest(self, index: int) -> int:
-        line = self.lines[index]
-        oldest = int(line.ends[0])
-        if index < len(self.services):
-            service = self.services[index]
-            slots = (service.ends[0] + np.arange(service.ends[1])) & (service.finish_ms.size - 1)
-            oldest = min([oldest, *service.first[slots].tolist()])
-        return oldest
-
     def _reserve(self, index: int, more: int) -> None:
         """Double a line's rings until ``more`` further pieces fit."""
         line = self.lines[index]
-        oldest, kept = self._oldest(index), self._kept(index)
+        kept = _kept(line)
         if kept + more <= line.time_ms.size:
             return
         larger = self._new_line(kept + more)
-        numbers = np.arange(oldest, int(line.ends[1]))
+        numbers = np.arange(line.ends[2], line.ends[1])
         source, to = numbers & (line.time_ms.size - 1), numbers & (larger.time_ms.size - 1)
         larger.time_ms[to] = line.time_ms[source]
         larger.query[to] = line.query[source]
@@ -170,7 +153,7 @@ class _Network:
         size = _power_of_two(pieces)
         empty: IntArray = np.zeros(size, dtype=np.int64)
         return self.kernels.Line(
-            np.zeros(size), empty, empty.copy(), np.ones(size), np.zeros(2, dtype=np.int64)
+            np.zeros(size), empty, empty.copy(), np.ones(size), np.zeros(3, dtype=np.int64)
         )
 
     def _new_service(self, servers: int) -> Service:
@@ -189,6 +172,11 @@ class _Network:
             mean_batch_items=float(totals[k.ITEMS] / batches),
             mean_batch_pieces=float(totals[k.PIECES] / batches),
         )
+
+
+def _kept(line: Line) -> int:
+    """Return how many pieces of a line are still needed: those that wait and those in service."""
+    return int(line.ends[1] - line.ends[2])
 
 
 def _power_of_two(at_least: int) -> int:

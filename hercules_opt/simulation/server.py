@@ -149,8 +149,10 @@ def poisson_trace(load_qps: float, sizes: ArrayLike | SizeSampler, queries: int,
     """Return queries with exponential gaps and independent sizes; the load only scales the gaps."""
     check_positive(load_qps, "load_qps")
     check_count(queries, "queries", None)
-    gaps = random_stream(seed, 0).standard_exponential(queries)
-    return Trace(np.cumsum(gaps) * (1000.0 / load_qps), draw_sizes(sizes, queries, random_stream(seed, 1)))
+    times_ms = random_stream(seed, 0).standard_exponential(queries)
+    np.cumsum(times_ms, out=times_ms)
+    times_ms *= 1000.0 / load_qps
+    return Trace(times_ms, draw_sizes(sizes, queries, random_stream(seed, 1)))
 
 
 def _offered(

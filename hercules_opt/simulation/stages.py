@@ -117,14 +117,9 @@ class Trace:
             raise InputError(
                 "must be a list of times, not empty", where="Trace", key="arrival_ms", found=times.shape
             )
-        if not np.isfinite(times).all():
-            raise InputError(
-                "must be finite", where="Trace", key="arrival_ms", found=_first(times, ~np.isfinite(times))
-            )
-        if (np.diff(times) < 0).any():
-            late = np.flatnonzero(np.diff(times) < 0)[0] + 1
-            rule = f"must not descend, and query {late} arrives before query {late - 1}"
-            raise InputError(rule, where="Trace", key="arrival_ms", found=float(times[late]))
+        ascending = bool((times[1:] >= times[:-1]).all())  # False also where a time is NaN
+        if not (ascending and math.isfinite(times[0]) and math.isfinite(times[-1])):
+            _refuse_times(times)
         sizes = as_sizes(self.sizes, "Trace")
         if sizes.shape != times.shape:
             rule = f"must hold one size per arrival, {times.size}"
@@ -225,6 +220,15 @@ def as_sizes(values: Any, where: str) -> IntArray:
         raise InputError(rule, where=where, key="sizes", found=_first(numbers, bad))
     sizes: IntArray = numbers.astype(np.int64)
     return sizes
+
+
+def _refuse_times(times: FloatArray) -> None:
+    bad = ~np.isfinite(times)
+    if bad.any():
+        raise InputError("must be finite", where="Trace", key="arrival_ms", found=_first(times, bad))
+    late = int(np.flatnonzero(np.diff(times) < 0)[0]) + 1
+    rule = f"must not descend, and query {late} arrives before query {late - 1}"
+    raise InputError(rule, where="Trace", key="arrival_ms", found=float(times[late]))
 
 
 def _first(values: NDArray[Any], chosen: NDArray[np.bool_]) -> float:
