@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hercules_opt.errors import InputError
 from hercules_opt.simulation.intervals import Interval, percentile_interval
 from hercules_opt.simulation.network import run_network
 from hercules_opt.simulation.saturation import saturation_of_trace
@@ -88,15 +89,16 @@ def largest_load(
     sla_ms, percentile
         The target: this percentile of the latency is at most ``sla_ms``.
     tolerance
-        Relative, on each of the three loads.
+        Relative, on each of the three loads; from 1e-9 to 0.1.
 
     Raises
     ------
     InputError
-        As `simulate_server` does, and for a target that is not a positive number.
+        As `simulate_server` does, and for a target or tolerance out of range.
     """
     check_positive(sla_ms, "sla_ms")
-    check_positive(tolerance, "tolerance")
+    if not 1e-9 <= tolerance <= 0.1:
+        raise InputError("must be from 1e-9 to 0.1", where="tolerance", found=tolerance)
     check_percentile(percentile)
     trace = poisson_trace(1.0, sizes, queries, seed)
     stages = check_network(stages, batch_items, int(trace.items.max()))

@@ -81,3 +81,9 @@ def test_zero_when_a_query_alone_misses() -> None:
 
 def test_same_seed_same_answer() -> None:
     assert search(12.0, seed=2) == search(12.0, seed=2)
+
+
+def test_too_few_queries_bound_nothing() -> None:
+    """Ten queries give a value, and an interval that admits ignorance: from nothing to saturation."""
+    found = largest_load([MM1], sla_ms=5.0, sizes=[1], queries=10)
+    assert (found.lower_qps, found.upper_qps) == (0.0, found.saturation_qps)

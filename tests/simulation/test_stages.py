@@ -108,6 +108,8 @@ def test_bad_calls(arguments: dict, told: str) -> None:
         ({"percentile": 0}, "percentile"),
         ({"percentile": math.nan}, "percentile"),
         ({"tolerance": 0}, "tolerance"),
+        ({"tolerance": 1.0}, "tolerance"),
+        ({"tolerance": math.nan}, "tolerance"),
         ({"sizes": [5]}, "Set batch_items, or extend the table"),
     ],
 )
