@@ -37,7 +37,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with an sdist, the wheel built from it, and in ``direct`` a wheel built from the tree."""
+    """Return a folder with an sdist, the wheel built from it, and in ``direct`` a wheel of the tree."""
     out = tmp_path_factory.mktemp("built")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT, cwd=out)
     run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", out / "direct", ROOT, cwd=out)
