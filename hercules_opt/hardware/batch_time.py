@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from hercules_opt.hardware.smooth import larger
 from hercules_opt.hardware.packing import Device, Host, Operators
 
 #: Smooth maximum: how far, relative to its scale, the transition reaches.
@@ -105,7 +106,9 @@ def select_launches(ops: Operators, select: jax.Array) -> jax.Array:
     return ops.launches * select / (select + 1e-3) * (1.0 + 1e-3)
 
 
-def host_traffic(host: Host, ops: Operators, select: jax.Array, thread: HostThread) -> tuple[Traffic, Traffic]:
+def host_traffic(
+    host: Host, ops: Operators, select: jax.Array, thread: HostThread
+) -> tuple[Traffic, Traffic]:
     """Return the traffic over the memory channels, and the bytes gathered inside the DIMMs."""
     moved = _host_bytes(host, ops, select, thread)
     channels = Traffic(jnp.sum(moved.stream_batch), jnp.sum(moved.stream_item + moved.gather_item))
@@ -123,7 +126,12 @@ class DeviceBatch(NamedTuple):
 
 
 def device_batch(
-    device: Device, ops: Operators, select: jax.Array, link_bytes: jax.Array, items: jax.Array, busy: jax.Array
+    device: Device,
+    ops: Operators,
+    select: jax.Array,
+    link_bytes: jax.Array,
+    items: jax.Array,
+    busy: jax.Array,
 ) -> DeviceBatch:
     """Return the time of a fused batch on an accelerator.
 
@@ -146,7 +154,7 @@ def device_batch(
     launch = select_launches(ops, select) * device.launch_s
     link = items * link_bytes / device.link_bytes_s
     alone = jnp.sum(roofline, axis=1) + jnp.sum(launch) + link + device.link_s
-    share = jnp.maximum(busy / jnp.maximum(device.count, 1.0), 1.0)[:, None]
-    crowded = share * jnp.maximum(jnp.sum(full, axis=1), link)
+    share = larger(busy / larger(device.count, 1.0), 1.0)[:, None]
+    crowded = share * larger(jnp.sum(full, axis=1), link)
     total = alone + soft_excess(crowded - alone, alone)
     return DeviceBatch(total, jnp.sum(full, axis=1), roofline, launch, link + device.link_s)

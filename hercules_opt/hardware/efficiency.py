@@ -17,33 +17,52 @@ ROOFLINE_EXPONENT = 2.0
 class HostEfficiency(Part):
     """Constants of a CPU, its memory and its runtime."""
 
-    gemm: float = Field(default=0.7, gt=0, le=1, description="Share of peak that a large matrix product reaches.")
+    gemm: float = Field(
+        default=0.7, gt=0, le=1, description="Share of peak that a large matrix product reaches."
+    )
     gemm_half_rows: float = Field(
-        default=4.0, ge=0, le=1e4, description="Rows per core at which a product of width 256 reaches half of that."
+        default=4.0,
+        ge=0,
+        le=1e4,
+        description="Rows per core at which a product of width 256 reaches half of that.",
     )
     parallel_loss: float = Field(
-        default=0.03, ge=0, le=1, description="s in the speed-up o / (1 + s (o - 1)) of o cores on one operator."
+        default=0.03,
+        ge=0,
+        le=1,
+        description="s in the speed-up o / (1 + s (o - 1)) of o cores on one operator.",
     )
-    memory: float = Field(default=0.8, gt=0, le=1, description="Share of peak bandwidth that streaming reaches.")
+    memory: float = Field(
+        default=0.8, gt=0, le=1, description="Share of peak bandwidth that streaming reaches."
+    )
     core_gb_s: float = Field(default=10.0, gt=0, le=1e3, description="Bandwidth that one core can draw.")
     row_overhead_bytes: float = Field(
-        default=64.0, ge=0, le=1e4, description="Bytes that a gathered row costs on top of its own (random access)."
+        default=64.0,
+        ge=0,
+        le=1e4,
+        description="Bytes that a gathered row costs on top of its own (random access).",
     )
     bag_rewrite: float = Field(
-        default=0.0, ge=0, le=2,
+        default=0.0,
+        ge=0,
+        le=2,
         description="Times that gathered rows are written and read again: 0 with a fused embedding bag, 1 without.",
     )
     nmp_command_bytes: float = Field(
         default=10.0, ge=0, le=1e4, description="Bytes of command that one row costs on an NMP channel."
     )
     launch_us: float = Field(default=3.0, ge=0, le=1e6, description="Cost of one operator in the runtime.")
-    fork_us: float = Field(default=1.0, ge=0, le=1e6, description="Added cost per operator and doubling of cores.")
+    fork_us: float = Field(
+        default=1.0, ge=0, le=1e6, description="Added cost per operator and doubling of cores."
+    )
 
 
 class AcceleratorEfficiency(Part):
     """Constants of an accelerator and its runtime."""
 
-    gemm: float = Field(default=0.6, gt=0, le=1, description="Share of peak that a large matrix product reaches.")
+    gemm: float = Field(
+        default=0.6, gt=0, le=1, description="Share of peak that a large matrix product reaches."
+    )
     gemm_half_rows: float = Field(
         default=400.0, ge=0, le=1e6, description="Rows at which a product of width 256 reaches half of that."
     )
@@ -51,9 +70,14 @@ class AcceleratorEfficiency(Part):
     row_overhead_bytes: float = Field(
         default=32.0, ge=0, le=1e4, description="Bytes that a gathered row costs on top of its own."
     )
-    reserved_memory: float = Field(default=0.1, ge=0, lt=1, description="Share of memory that the runtime keeps.")
+    reserved_memory: float = Field(
+        default=0.1, ge=0, lt=1, description="Share of memory that the runtime keeps."
+    )
     busy_power: float = Field(
-        default=0.4, ge=0, le=1, description="Share of the dynamic power that a device draws as soon as it is busy."
+        default=0.4,
+        ge=0,
+        le=1,
+        description="Share of the dynamic power that a device draws as soon as it is busy.",
     )
 
 
@@ -63,10 +87,14 @@ class Efficiency(Part):
     host: HostEfficiency = HostEfficiency()
     accelerator: AcceleratorEfficiency = AcceleratorEfficiency()
     access_skew: float = Field(
-        default=0.2, gt=0, le=1,
+        default=0.2,
+        gt=0,
+        le=1,
         description="The hottest share h of the embedding bytes answers h ** access_skew of the lookups.",
     )
-    reserved_host_memory: float = Field(default=0.1, ge=0, lt=1, description="Share of host memory that is kept.")
+    reserved_host_memory: float = Field(
+        default=0.1, ge=0, lt=1, description="Share of host memory that is kept."
+    )
 
 
 DEFAULT_EFFICIENCY = Efficiency(kind="assumed", source="first principles, not calibrated")

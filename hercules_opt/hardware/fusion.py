@@ -12,9 +12,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from hercules_opt.hardware.smooth import clipped, larger, smaller
 from hercules_opt.hardware.packing import Sizes
 from hercules_opt.hardware.queueing import waiting_probability
-from hercules_opt.hardware.stages import Stage, occupation_weights, time_at
+from hercules_opt.hardware.stages import Stage, time_at
 
 #: -zeta(1/2) / sqrt(2 pi), twice: the correction from a diffusion to a Gaussian random walk (Siegmund 1979).
 _WALK_CORRECTION = 1.1652
@@ -53,18 +54,14 @@ def fused_stage(stage: Stage, sizes: Sizes, pieces: jax.Array, largest_piece: ja
     """
     biased = jnp.asarray(sizes.square / sizes.mean)
     if largest_piece is not None:
-        biased = jnp.minimum(biased, largest_piece)
-    largest = jnp.maximum(stage.max_items - 0.5 * biased, 0.5 * stage.max_items)
+        biased = smaller(biased, largest_piece)
+    largest = larger(stage.max_items - 0.5 * biased, 0.5 * stage.max_items)
     return FusedStage(stage, sizes.mean / pieces, pieces, largest)
-
-
-def _time_s(fused: FusedStage, items: jax.Array, occupation: jax.Array) -> jax.Array:
-    return jnp.tensordot(occupation_weights(occupation), time_at(fused.stage, items), axes=1)
 
 
 def fused_saturation_items_s(fused: FusedStage) -> jax.Array:
     """Return the items per second of full batches on all instances."""
-    full = _time_s(fused, fused.largest_items, jnp.ones(()))
+    full = time_at(fused.stage, fused.largest_items).end
     return fused.stage.servers * fused.largest_items / full
 
 
@@ -76,24 +73,24 @@ def _busy_batch_items(fused: FusedStage, items_s: jax.Array) -> jax.Array:
     the chord between one piece and the largest batch this is a quadratic equation for B.
     """
     piece, largest = fused.piece_items, fused.largest_items
-    small, large = _time_s(fused, piece, jnp.ones(())), _time_s(fused, largest, jnp.ones(()))
-    slope = (large - small) / jnp.maximum(largest - piece, 1e-9 * largest)
-    fixed = jnp.maximum(small - slope * piece, 0.0)
+    small, large = time_at(fused.stage, piece).end, time_at(fused.stage, largest).end
+    slope = (large - small) / larger(largest - piece, 1e-9 * largest)
+    fixed = larger(small - slope * piece, 0.0)
     share = items_s / fused.stage.servers
-    rest = jnp.maximum(1.0 - share * slope, 1e-9)
+    rest = larger(1.0 - share * slope, 1e-9)
     batch = (share * fixed + jnp.sqrt((share * fixed) ** 2 + 4.0 * piece**2 * rest)) / (2.0 * rest)
-    return jnp.clip(batch, jnp.minimum(piece, largest), largest)
+    return clipped(batch, smaller(piece, largest), largest)
 
 
 def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoad:
     """Return how a fused stage behaves at a load."""
     g, items_s = fused.stage.servers, load_qps * sizes.mean
     batch = _busy_batch_items(fused, items_s)
-    cycle = _time_s(fused, batch, jnp.ones(())) / g
+    cycle = time_at(fused.stage, batch).end / g
     a = items_s * cycle / fused.piece_items
     rho = a / (a + jnp.exp(-a))
-    full_cycle = _time_s(fused, fused.largest_items, jnp.ones(())) / g
-    drift = jnp.maximum(fused.largest_items - items_s * full_cycle, 1e-9 * fused.largest_items)
+    full_cycle = time_at(fused.stage, fused.largest_items).end / g
+    drift = larger(fused.largest_items - items_s * full_cycle, 1e-9 * fused.largest_items)
     variance = load_qps * sizes.square * full_cycle
     left = jnp.exp(-_WALK_CORRECTION * drift / jnp.sqrt(variance))
     left_rate = 2.0 * drift / variance * fused.largest_items / full_cycle
@@ -102,5 +99,5 @@ def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoa
 
 def own_time_s(fused: FusedStage, load: FusedLoad, items: jax.Array, beside: jax.Array) -> jax.Array:
     """Return the service time of a batch that holds ``items`` of one's own and ``beside`` of others."""
-    batch = jnp.minimum(items + beside, jnp.maximum(fused.largest_items, items))
-    return jnp.tensordot(occupation_weights(load.rho), time_at(fused.stage, batch), axes=1)
+    batch = smaller(items + beside, larger(fused.largest_items, items))
+    return time_at(fused.stage, batch).at(load.rho)

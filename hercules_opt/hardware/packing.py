@@ -88,10 +88,21 @@ class Operators(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Query sizes as cells of uniform density; edges have shape (cells + 1,), the others (cells,)."""
+    """Query sizes as cells of uniform density.
 
-    edges: Array
+    ``lo``, ``hi``, ``middle`` and ``weight`` have shape (cells,). ``edges`` has shape (cells + 1,); around each edge,
+    ``around_lo`` .. ``around_hi`` reaches to the middles of the cells beside it. ``rank`` holds the weights of the edges
+    that interpolate the model's percentile.
+    """
+
+    lo: Array
+    hi: Array
+    middle: Array
     weight: Array
+    edges: Array
+    around_lo: Array
+    around_hi: Array
+    rank: Array
     mean: float
     square: float
 
@@ -127,7 +138,9 @@ def pack(server: ServerType, model: Model, efficiency: Efficiency = DEFAULT_EFFI
         If the server has no CPU, or the model no architecture, latency target or query sizes.
     """
     if server.cpu is None:
-        raise InputError("a server type needs its parts (cpu) to be scheduled", where="server type", key="cpu")
+        raise InputError(
+            "a server type needs its parts (cpu) to be scheduled", where="server type", key="cpu"
+        )
     for key in ("architecture", "sla_ms", "query_size"):
         if getattr(model, key) is None:
             raise InputError("is required to schedule a model", where="model", key=key)
@@ -157,7 +170,9 @@ def rated_power_w(server: ServerType) -> float:
     if server.cpu is not None:
         total += server.cpu.sockets * server.cpu.tdp_w + server.cpu.memory_idle_w + server.cpu.memory_active_w
     if server.cpu is not None and server.nmp is not None:
-        gathering = server.nmp.ranks_per_channel * server.nmp.rank_efficiency * (1.0 - server.nmp.energy_saving)
+        gathering = (
+            server.nmp.ranks_per_channel * server.nmp.rank_efficiency * (1.0 - server.nmp.energy_saving)
+        )
         total += server.nmp.idle_w + server.nmp.active_w + gathering * server.cpu.memory_active_w
     if server.accelerator is not None:
         total += server.accelerator.count * server.accelerator.tdp_w
@@ -262,10 +277,27 @@ def _rows_scale(operator: Operator) -> float:
 def _sizes(model: Model) -> Sizes:
     assert model.query_size is not None
     cells = size_cells(model.query_size, SIZE_CELLS)
-    lo, hi, weight = cells.lo_items, cells.hi_items, cells.weight
+    lo, hi, weight = cells.lo_items, cells.hi_items, np.asarray(cells.weight, dtype=np.float64)
+    middle, edges = (lo + hi) / 2.0, np.append(lo, hi[-1])
     return Sizes(
-        edges=np.append(lo, hi[-1]),
-        weight=np.asarray(weight, dtype=np.float64),
-        mean=float(np.sum(weight * (lo + hi) / 2.0)),
-        square=float(np.sum(weight * (lo**2 + lo * hi + hi**2) / 3.0)),
+        lo=lo,
+        hi=hi,
+        middle=middle,
+        weight=weight,
+        edges=edges,
+        around_lo=np.append(lo[0], middle),
+        around_hi=np.append(middle, hi[-1]),
+        rank=_rank_weights(weight, model.sla_percentile / 100.0),
+        mean=float(weight @ middle),
+        square=float(weight @ (lo**2 + lo * hi + hi**2) / 3.0),
     )
+
+
+def _rank_weights(weight: Array, rank: float) -> Array:
+    """Return weights of the cell edges whose sum interpolates a quantile linearly inside its cell."""
+    ranks = np.append(0.0, np.cumsum(weight))
+    cell = int(np.clip(np.searchsorted(ranks, rank, side="left") - 1, 0, len(weight) - 1))
+    share = np.clip((rank - ranks[cell]) / max(weight[cell], 1e-300), 0.0, 1.0)
+    weights = np.zeros(len(weight) + 1)
+    weights[cell], weights[cell + 1] = 1.0 - share, share
+    return weights

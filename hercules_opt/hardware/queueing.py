@@ -12,8 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from hercules_opt.hardware.smooth import clipped, larger, power, smaller
 from hercules_opt.hardware.packing import Sizes
-from hercules_opt.hardware.stages import Stage, occupation_weights, time_at
+from hercules_opt.hardware.stages import Parabola, Stage, time_at
 
 
 class Pieces(NamedTuple):
@@ -22,11 +23,10 @@ class Pieces(NamedTuple):
     count: jax.Array
     last_items: jax.Array
     edge_count: jax.Array
-    edge_last: jax.Array
 
 
 class SplitWork(NamedTuple):
-    """What queries bring to a stage of split batches; a leading axis of 3 is rho = 0, 1/2, 1.
+    """What queries bring to a stage of split batches; times are parabolas of the occupation by other queries.
 
     ``work_s`` is per cell of the size density; ``full_s`` (a full batch) and ``first_s`` (the first one) are per edge.
     ``effective`` is the number of servers as queries see it, each of which occupies several.
@@ -35,19 +35,18 @@ class SplitWork(NamedTuple):
     pieces: Pieces
     servers: jax.Array
     effective: jax.Array
-    work_s: jax.Array
-    full_s: jax.Array
-    first_s: jax.Array
+    work_s: Parabola
+    full_s: Parabola
+    first_s: Parabola
 
 
 class Cells(NamedTuple):
-    """A mixture: own service uniform in lo..hi, plus with probability ``amplitude`` a wait of Exp(``rate``)."""
+    """Part of a mixture: own service uniform in lo..hi per cell, plus a wait of Exp(``rate``), or none (``None``)."""
 
     lo_s: jax.Array
     hi_s: jax.Array
     weight: jax.Array
-    amplitude: jax.Array
-    rate: jax.Array
+    rate: jax.Array | None
 
 
 class SplitLoad(NamedTuple):
@@ -86,17 +85,9 @@ def _mean_ceil(lo: jax.Array, hi: jax.Array, step: jax.Array) -> jax.Array:
 
 def split(sizes: Sizes, batch_size: jax.Array) -> Pieces:
     """Return the number of batches per query and the items in its last one, as expectations over each cell."""
-    edges = jnp.asarray(sizes.edges)
-    lo, hi = edges[:-1], edges[1:]
-    middle = 0.5 * (lo + hi)
-    count = _mean_ceil(lo, hi, batch_size)
-    outer_lo = jnp.concatenate([edges[:1], middle])
-    outer_hi = jnp.concatenate([middle, edges[-1:]])
-    edge_count = _mean_ceil(outer_lo, outer_hi, batch_size)
-    edge_mean = 0.5 * (outer_lo + outer_hi)
-    return Pieces(
-        count, middle - (count - 1.0) * batch_size, edge_count, edge_mean - (edge_count - 1.0) * batch_size
-    )
+    lo, hi = jnp.asarray(sizes.around_lo), jnp.asarray(sizes.around_hi)
+    count = _mean_ceil(jnp.asarray(sizes.lo), jnp.asarray(sizes.hi), batch_size)
+    return Pieces(count, sizes.middle - (count - 1.0) * batch_size, _mean_ceil(lo, hi, batch_size))
 
 
 def split_work(stage: Stage, sizes: Sizes, batch_size: jax.Array) -> SplitWork:
@@ -107,28 +98,30 @@ def split_work(stage: Stage, sizes: Sizes, batch_size: jax.Array) -> SplitWork:
     that times stay parabolas of u.
     """
     pieces, c = split(sizes, batch_size), stage.servers
-    width = jnp.minimum(pieces.count, c)
-    full = _beside(stage, time_at(stage, batch_size)[:, None], width)
-    work = (pieces.count - 1.0) * full + _beside(stage, time_at(stage, pieces.last_items), width)
-    edge_width = jnp.minimum(pieces.edge_count, c)
-    first = time_at(stage, jnp.minimum(jnp.asarray(sizes.edges), batch_size))
-    edge_full = _beside(stage, time_at(stage, batch_size)[:, None], edge_width)
-    weighted = jnp.asarray(sizes.weight) * work[1]
-    effective = jnp.maximum(c * jnp.sum(weighted) / jnp.sum(weighted * width), 1.0)
-    return SplitWork(pieces, c, effective, work, edge_full, _beside(stage, first, edge_width))
+    width = smaller(pieces.count, c)
+    full = time_at(stage, batch_size)
+    last = _beside(stage, time_at(stage, pieces.last_items), width)
+    work = Parabola(
+        *((pieces.count - 1.0) * f + r for f, r in zip(_beside(stage, full, width), last, strict=True))
+    )
+    edge_width = smaller(pieces.edge_count, c)
+    first = time_at(stage, smaller(jnp.asarray(sizes.edges), batch_size))
+    weighted = jnp.asarray(sizes.weight) * work.middle
+    effective = larger(c * jnp.sum(weighted) / jnp.sum(weighted * width), 1.0)
+    return SplitWork(
+        pieces, c, effective, work, _beside(stage, full, edge_width), _beside(stage, first, edge_width)
+    )
 
 
-def _beside(stage: Stage, time_s: jax.Array, width: jax.Array) -> jax.Array:
-    """Return times at rho = 0, 1/2, 1 (3, n) from times at occupation 0, 1/2, 1 (3, n), for queries of a width."""
-    own = (width - 1.0) / jnp.maximum(stage.servers - 1.0, 1e-9)
-    rho = jnp.array([0.0, 0.5, 1.0])[:, None]
-    weights = occupation_weights(own + (1.0 - own) * rho)
-    return jnp.einsum("rnk,kn->rn", weights, jnp.broadcast_to(time_s, (3, width.shape[0])))
+def _beside(stage: Stage, time_s: Parabola, width: jax.Array) -> Parabola:
+    """Return times by the occupation u of the servers that a query of this width leaves to others."""
+    own = (width - 1.0) / larger(stage.servers - 1.0, 1e-9)
+    return Parabola(time_s.at(own), time_s.at(0.5 * (1.0 + own)), time_s.end + 0.0 * own)
 
 
 def waiting_probability(rho: jax.Array, servers: jax.Array) -> jax.Array:
     """Return the probability that all of (a real number of) servers are busy, after Sakasegawa (1977)."""
-    return rho ** (jnp.sqrt(2.0 * (servers + 1.0)) - 1.0)
+    return power(rho, jnp.sqrt(2.0 * (servers + 1.0)) - 1.0)
 
 
 def _occupation_seen(rho: jax.Array, servers: jax.Array) -> jax.Array:
@@ -136,30 +129,30 @@ def _occupation_seen(rho: jax.Array, servers: jax.Array) -> jax.Array:
 
     With N busy servers found at arrival (PASTA), E[min(N, c - 1)] = c rho - P(N >= c).
     """
-    others = jnp.maximum(servers - 1.0, 1e-2)
+    others = larger(servers - 1.0, 1e-2)
     seen = (servers * rho - waiting_probability(rho, servers)) / others
-    return jnp.clip(jnp.where(servers > 1.0 + 1e-2, seen, rho), 0.0, 1.0)
+    return clipped(jnp.where(servers > 1.0 + 1e-2, seen, rho), 0.0, 1.0)
 
 
 def split_saturation_qps(work: SplitWork, sizes: Sizes) -> jax.Array:
     """Return the load at which all servers of a stage of split batches are busy all the time."""
-    return work.servers / jnp.sum(jnp.asarray(sizes.weight) * work.work_s[2])
+    return work.servers / jnp.sum(jnp.asarray(sizes.weight) * work.work_s.end)
 
 
-def _utilization(mean_work: jax.Array, work: SplitWork, load_qps: jax.Array) -> jax.Array:
+def _utilization(mean_work: Parabola, work: SplitWork, load_qps: jax.Array) -> jax.Array:
     """Return rho with ``load * work(u(rho)) = servers * rho``: work itself grows with the occupation u.
 
     Starts from the smaller root of the parabola that u = rho gives, and substitutes a fixed number of times, so that
     the result is a closed form of the load.
     """
-    idle, half, full = mean_work[0], mean_work[1], mean_work[2]
+    idle, half, full = mean_work
     a = load_qps * (2.0 * idle - 4.0 * half + 2.0 * full)
     b = load_qps * (-3.0 * idle + 4.0 * half - full) - work.servers
-    root = jnp.sqrt(jnp.maximum(b * b - 4.0 * a * load_qps * idle, 1e-12 * work.servers**2))
-    rho = jnp.clip(2.0 * load_qps * idle / (root - b), 1e-12, 1.0)
+    root = jnp.sqrt(larger(b * b - 4.0 * a * load_qps * idle, 1e-12 * work.servers**2))
+    rho = clipped(2.0 * load_qps * idle / (root - b), 1e-12, 1.0)
     for _ in range(_SUBSTITUTIONS):
-        weights = occupation_weights(_occupation_seen(rho, work.effective))
-        rho = jnp.clip(load_qps * jnp.sum(weights * mean_work) / work.servers, 1e-12, 1.0)
+        seen = _occupation_seen(rho, work.effective)
+        rho = clipped(load_qps * mean_work.at(seen) / work.servers, 1e-12, 1.0)
     return rho
 
 
@@ -172,15 +165,15 @@ def split_load(work: SplitWork, sizes: Sizes, load_qps: jax.Array) -> SplitLoad:
     (batch time / c); one that does not wait, but finds a share rho busy, loses that share of the difference.
     """
     weight, c = jnp.asarray(sizes.weight), work.servers
-    mean_work = work.work_s @ weight
+    mean_work = Parabola(*(jnp.sum(weight * part) for part in work.work_s))
     rho = _utilization(mean_work, work, load_qps)
-    weights = occupation_weights(_occupation_seen(rho, work.effective))
-    full, first = weights @ work.full_s, weights @ work.first_s
+    seen = _occupation_seen(rho, work.effective)
+    full, first = work.full_s.at(seen), work.first_s.at(seen)
     at_once = makespan_s(work, first, full)
-    delayed = (work.pieces.edge_count - 1.0) * work.full_s[2] / c + work.first_s[2]
-    free = at_once + rho * jnp.maximum(delayed - at_once, 0.0)
-    saturated = jnp.minimum(load_qps * mean_work[2] / c, 1.0)
-    rate = 2.0 * c * (1.0 - saturated) * mean_work[2] / jnp.sum(weight * work.work_s[2] ** 2)
+    delayed = (work.pieces.edge_count - 1.0) * work.full_s.end / c + work.first_s.end
+    free = at_once + rho * larger(delayed - at_once, 0.0)
+    saturated = smaller(load_qps * mean_work.end / c, 1.0)
+    rate = 2.0 * c * (1.0 - saturated) * mean_work.end / jnp.sum(weight * work.work_s.end**2)
     return SplitLoad(rho, free, delayed, first, waiting_probability(rho, work.effective), rate)
 
 
@@ -190,35 +183,36 @@ def makespan_s(work: SplitWork, first_s: jax.Array, full_s: jax.Array) -> jax.Ar
     More batches than servers take further rounds; a fractional number of batches, the mean of the rounds it rounds to.
     """
     more = work.pieces.edge_count - work.servers
-    rounds = jnp.minimum(more, more / work.servers + 0.5 * (1.0 - 1.0 / work.servers))
-    return first_s + jnp.maximum(rounds, 0.0) * full_s
+    rounds = smaller(more, more / work.servers + 0.5 * (1.0 - 1.0 / work.servers))
+    return first_s + larger(rounds, 0.0) * full_s
 
 
-def split_cells(load: SplitLoad, sizes: Sizes, before_s: jax.Array, after_s: jax.Array) -> Cells:
-    """Return the latency of a stage of split batches as a mixture; ``before`` and ``after`` are added, per edge."""
+def split_cells(load: SplitLoad, sizes: Sizes, added_s: jax.Array) -> list[Cells]:
+    """Return the latency of a stage of split batches as a mixture; ``added_s``, per edge, comes on top."""
     weight = jnp.asarray(sizes.weight)
-    zero = jnp.zeros_like(weight)
-    free = _cells(load.free_s + before_s + after_s, weight * (1.0 - load.delayed), zero, zero + 1.0)
-    late = _cells(load.delayed_s + before_s + after_s, weight * load.delayed, zero + 1.0, zero + load.rate)
-    return joined([free, late])
+    return [
+        cells(load.free_s + added_s, weight * (1.0 - load.delayed), None),
+        cells(load.delayed_s + added_s, weight * load.delayed, load.rate),
+    ]
 
 
-def _cells(edges_s: jax.Array, weight: jax.Array, amplitude: jax.Array, rate: jax.Array) -> Cells:
-    lo, hi = jnp.minimum(edges_s[:-1], edges_s[1:]), jnp.maximum(edges_s[:-1], edges_s[1:])
-    return Cells(lo, hi + 1e-9 * hi, weight, amplitude, rate)
+def cells(edges_s: jax.Array, weight: jax.Array, rate: jax.Array | None) -> Cells:
+    """Return cells whose own service runs between its values at the edges of the size density."""
+    lo, hi = smaller(edges_s[:-1], edges_s[1:]), larger(edges_s[:-1], edges_s[1:])
+    return Cells(lo, hi * (1.0 + 1e-9), weight, rate)
 
 
-def joined(parts: list[Cells]) -> Cells:
-    """Return several mixtures as one; their weights add up to 1 together."""
-    return Cells(*(jnp.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
-def tail(law: Cells, latency_s: jax.Array) -> jax.Array:
+def tail(law: list[Cells], latency_s: jax.Array) -> jax.Array:
     """Return P(T > latency): the mean over D uniform in each cell of P(W > latency - D), a closed form."""
-    width = law.hi_s - law.lo_s
-    reached = jnp.clip(latency_s - law.lo_s, 0.0, width)
-    remaining = jnp.maximum(latency_s - law.hi_s, 0.0)
-    z = law.rate * reached
-    mean = jnp.where(z > 1e-6, -jnp.expm1(-z) / jnp.maximum(z, 1e-6), 1.0 - 0.5 * z) * (reached / width)
-    waiting = law.amplitude * jnp.exp(-law.rate * remaining) * mean
-    return jnp.sum(law.weight * (1.0 - reached / width + waiting))
+    lo = jnp.stack([part.lo_s for part in law])
+    hi = jnp.stack([part.hi_s for part in law])
+    weight = jnp.stack([part.weight for part in law])
+    waits = jnp.array([[float(part.rate is not None)] for part in law])
+    rate = jnp.stack([jnp.ones(()) if part.rate is None else part.rate for part in law])[:, None]
+    width = hi - lo
+    reached = clipped(latency_s - lo, 0.0, width) / width
+    # The mean of exp(-rate u) for u uniform over the part of the cell that is below the latency.
+    z = rate * width * reached + 1e-9
+    mean = -jnp.expm1(-z) / z * reached
+    remaining = larger(latency_s - hi, 0.0)
+    return jnp.sum(weight * (1.0 - reached + waits * jnp.exp(-rate * remaining) * mean))

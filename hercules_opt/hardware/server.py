@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from hercules_opt.hardware.smooth import larger, smaller
 from hercules_opt.hardware.fusion import (
     FusedLoad,
     FusedStage,
@@ -20,7 +21,7 @@ from hercules_opt.hardware.queueing import (
     Cells,
     SplitLoad,
     SplitWork,
-    joined,
+    cells,
     makespan_s,
     split_cells,
     split_load,
@@ -28,7 +29,7 @@ from hercules_opt.hardware.queueing import (
     split_work,
     tail,
 )
-from hercules_opt.hardware.stages import Choice, Network, network, occupation_weights, time_at
+from hercules_opt.hardware.stages import Choice, Network, Parabola, network, time_at
 from hercules_opt.problem.schedule import Placement
 
 
@@ -81,14 +82,14 @@ def unloaded_makespans_s(server: Server) -> jax.Array:
     """Return the latency of a lone query at each edge of the size density, shape (cells + 1,)."""
     last = jnp.zeros(())
     if server.fused is not None:
-        last = time_at(server.fused.stage, _last_items(server))[0]
+        last = time_at(server.fused.stage, _last_items(server)).start
     if server.host is None:
         return last
-    host = makespan_s(server.host, server.host.first_s[0], server.host.full_s[0])
+    host = makespan_s(server.host, server.host.first_s.start, server.host.full_s.start)
     if server.dense is None:
         return host + last
-    dense = makespan_s(server.dense, server.dense.first_s[0], server.dense.full_s[0])
-    return jnp.maximum(host + server.dense.first_s[0], server.host.first_s[0] + dense)
+    dense = makespan_s(server.dense, server.dense.first_s.start, server.dense.full_s.start)
+    return larger(host + server.dense.first_s.start, server.host.first_s.start + dense)
 
 
 def miss_probability(server: Server, load: Load, latency_s: jax.Array) -> jax.Array:
@@ -99,58 +100,60 @@ def miss_probability(server: Server, load: Load, latency_s: jax.Array) -> jax.Ar
     Both see the same bursts, so the larger of their tails is taken, not their sum.
     """
     sizes = server.pair.sizes
-    zero = jnp.zeros_like(jnp.asarray(sizes.edges))
     if load.fused is not None:
         return tail(_fused_law(server, load), latency_s)
     assert load.host is not None
     if load.dense is None:
-        return tail(split_cells(load.host, sizes, zero, zero), latency_s)
-    first = tail(split_cells(load.host, sizes, zero, load.dense.last_s), latency_s)
-    second = tail(split_cells(load.dense, sizes, load.host.last_s, zero), latency_s)
-    return jnp.maximum(first, second)
+        return tail(split_cells(load.host, sizes, jnp.zeros(())), latency_s)
+    first = tail(split_cells(load.host, sizes, load.dense.last_s), latency_s)
+    second = tail(split_cells(load.dense, sizes, load.host.last_s), latency_s)
+    return larger(first, second)
 
 
-def _fused_law(server: Server, load: Load) -> Cells:
-    fused, state, sizes = server.fused, load.fused, server.pair.sizes
+def _fused_law(server: Server, load: Load) -> list[Cells]:
+    fused, state = server.fused, load.fused
     assert fused is not None
     assert state is not None
-    last = _last_items(server)
-    alone = own_time_s(fused, state, last, jnp.zeros(()))
+    last, none = _last_items(server), jnp.zeros(())
+    alone = own_time_s(fused, state, last, none)
     shared = own_time_s(fused, state, last, state.batch_items)
-    full = own_time_s(fused, state, jnp.maximum(last, fused.largest_items), jnp.zeros(()))
+    full = own_time_s(fused, state, larger(last, fused.largest_items), none)
     idle = _weighted(_after_host(server, load, alone), (1.0 - state.left) * (1.0 - state.busy))
-    busy = _widened(_after_host(server, load, shared), state.cycle_s)
-    behind = _widened(_after_host(server, load, full), state.cycle_s)
-    one = jnp.ones_like(behind.weight)
-    behind = behind._replace(amplitude=one, rate=one * state.left_rate)
-    return joined([idle, _weighted(busy, (1.0 - state.left) * state.busy), _weighted(behind, state.left)])
+    busy = _weighted(_after_host(server, load, shared), (1.0 - state.left) * state.busy)
+    behind = _weighted(_behind(server, load, full), state.left)
+    return [*idle, *(_widened(part, state.cycle_s) for part in [*busy, *behind])]
 
 
 def _last_items(server: Server) -> jax.Array:
     """Return the items that a query's last piece brings to the fused stage, per edge of the size density."""
     edges = jnp.asarray(server.pair.sizes.edges)
-    return edges if server.network.host is None else jnp.minimum(edges, server.network.host.max_items)
+    return edges if server.network.host is None else smaller(edges, server.network.host.max_items)
 
 
-def _after_host(server: Server, load: Load, service_s: jax.Array) -> Cells:
+def _after_host(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
     """Return the latency with a last service per edge of the size density, after the host's stage if there is one."""
     sizes = server.pair.sizes
     if load.host is not None:
-        return split_cells(load.host, sizes, jnp.zeros_like(service_s), service_s)
-    weight = jnp.asarray(sizes.weight)
-    zero = jnp.zeros_like(weight)
-    return Cells(service_s[:-1], service_s[1:] * (1.0 + 1e-9), weight, zero, zero + 1.0)
+        return split_cells(load.host, sizes, service_s)
+    return [cells(service_s, jnp.asarray(sizes.weight), None)]
 
 
-def _weighted(cells: Cells, factor: jax.Array) -> Cells:
-    return cells._replace(weight=cells.weight * factor)
+def _behind(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
+    """Return the latency of queries that a full batch left behind: their wait for it outlasts that at the host."""
+    assert load.fused is not None
+    before = jnp.zeros(()) if load.host is None else load.host.free_s
+    return [cells(before + service_s, jnp.asarray(server.pair.sizes.weight), load.fused.left_rate)]
 
 
-def _widened(cells: Cells, cycle_s: jax.Array) -> Cells:
+def _weighted(law: list[Cells], factor: jax.Array) -> list[Cells]:
+    return [part._replace(weight=part.weight * factor) for part in law]
+
+
+def _widened(part: Cells, cycle_s: jax.Array) -> Cells:
     """Add the rest of a cycle, uniform in 0..cycle, to each cell: the mean and the spread of the sum are kept."""
-    middle = 0.5 * (cells.lo_s + cells.hi_s + cycle_s)
-    half = 0.5 * jnp.sqrt((cells.hi_s - cells.lo_s) ** 2 + cycle_s**2)
-    return cells._replace(lo_s=middle - half, hi_s=middle + half)
+    middle = 0.5 * (part.lo_s + part.hi_s + cycle_s)
+    half = 0.5 * jnp.sqrt((part.hi_s - part.lo_s) ** 2 + cycle_s**2)
+    return part._replace(lo_s=middle - half, hi_s=middle + half)
 
 
 def power_w(server: Server, load: Load) -> jax.Array:
@@ -193,10 +196,8 @@ def device_power_w(server: Server, load: Load) -> jax.Array:
         return idle
     stage, state = server.fused.stage, load.fused
     batches_s = load.qps * server.pair.sizes.mean / state.batch_items
-    full_s = occupation_weights(state.batch_items / stage.max_items) @ stage.full_s
-    count = jnp.maximum(device.count, 1.0)
-    used = jnp.minimum(batches_s * full_s / count, 1.0)
-    busy = jnp.minimum(state.rho * jnp.maximum(stage.servers / count, 1.0), 1.0)
+    full_s = Parabola(*stage.full_s).at(state.batch_items / stage.max_items)
+    count = larger(device.count, 1.0)
+    used = smaller(batches_s * full_s / count, 1.0)
+    busy = smaller(state.rho * larger(stage.servers / count, 1.0), 1.0)
     return idle + count * device.active_w * (device.busy_power * busy + (1.0 - device.busy_power) * used)
-
-

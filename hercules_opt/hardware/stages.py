@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from hercules_opt.hardware.smooth import larger, power, smaller
 from hercules_opt.hardware.batch_time import (
     HostThread,
     Traffic,
@@ -20,7 +21,6 @@ from hercules_opt.hardware.batch_time import (
 )
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.problem.schedule import Placement
-
 
 
 class Choice(NamedTuple):
@@ -36,11 +36,47 @@ class Choice(NamedTuple):
     hot_share: jax.Array
 
 
+_HOST = ("threads", "cores_per_thread", "batch_size")
+_DEVICE = ("instances", "fused_items")
+
+#: The variables that each placement uses.
+VARIABLES: dict[Placement, tuple[str, ...]] = {
+    "cpu": _HOST,
+    "cpu-sd": (*_HOST, "dense_threads", "dense_cores_per_thread"),
+    "cpu-accelerator": (*_HOST, *_DEVICE),
+    "accelerator": _DEVICE,
+    "accelerator-hot": (*_HOST, *_DEVICE, "hot_share"),
+}
+
+
+#: Placements that are one formula: SparseNet on the host is an accelerator that holds no embeddings, hot share 0.
+PROGRAM: dict[Placement, Placement] = {
+    "cpu": "cpu",
+    "cpu-sd": "cpu-sd",
+    "cpu-accelerator": "accelerator-hot",
+    "accelerator": "accelerator",
+    "accelerator-hot": "accelerator-hot",
+}
+
+
+class Parabola(NamedTuple):
+    """A function on 0..1 by its values at 0, 1/2 and 1; the values are arrays of one shape."""
+
+    start: jax.Array
+    middle: jax.Array
+    end: jax.Array
+
+    def at(self, x: jax.Array) -> jax.Array:
+        """Return the values at ``x``, elementwise."""
+        rising, falling = 2.0 * x - 1.0, 1.0 - x
+        return -rising * falling * self.start + 4.0 * x * falling * self.middle + x * rising * self.end
+
+
 class Stage(NamedTuple):
     """Equal servers with one queue.
 
     ``time_s`` has shape (3, 3): rows at occupation 0, 1/2, 1 (1, (c + 1) / 2 and c of c servers busy), columns at 0,
-    1/2, 1 times ``max_items``.
+    1/2, 1 times ``max_items``. ``full_s``, shape (3,), is the time at a device's full rate for these batch sizes.
     """
 
     servers: jax.Array
@@ -62,18 +98,10 @@ class Network(NamedTuple):
     cores: jax.Array
 
 
-def occupation_weights(occupation: jax.Array) -> jax.Array:
-    """Return the weights of the three nodes of the parabola at ``occupation`` in 0..1, on a new last axis."""
-    v = occupation[..., None]
-    return jnp.concatenate(
-        [(2.0 * v - 1.0) * (v - 1.0), 4.0 * v * (1.0 - v), v * (2.0 * v - 1.0)], axis=-1
-    )
-
-
-def time_at(stage: Stage, items: jax.Array) -> jax.Array:
-    """Return service times in seconds at the three degrees of occupation, shape (3, *items.shape)."""
-    weights = occupation_weights(items / stage.max_items)
-    return jnp.einsum("kb,...b->k...", stage.time_s, weights)
+def time_at(stage: Stage, items: jax.Array) -> Parabola:
+    """Return service times in seconds as a parabola of the occupation, with the shape of ``items``."""
+    share = items / stage.max_items
+    return Parabola(*(Parabola(row[0], row[1], row[2]).at(share) for row in stage.time_s))
 
 
 def _nodes(count: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -97,17 +125,15 @@ def _memory_share(pair: Pair, select: jax.Array, cores: jax.Array, batch: jax.Ar
     one = jnp.ones(1)
     total = jnp.sum(host_batch_s(pair.host, pair.operators, select, thread, batch * one, one))
     channel, _ = host_traffic(pair.host, pair.operators, select, thread)
-    busy = (channel.batch + channel.item * batch) / jnp.minimum(cores * pair.host.core_bytes_s, pair.host.bytes_s)
-    return jnp.minimum(busy / total, 1.0)
+    busy = (channel.batch + channel.item * batch) / smaller(cores * pair.host.core_bytes_s, pair.host.bytes_s)
+    return smaller(busy / total, 1.0)
 
 
 def _fused_stage(pair: Pair, select: jax.Array, link_bytes: jax.Array, choice: Choice) -> Stage:
     half, busy = _nodes(choice.instances)
     batch = device_batch(pair.device, pair.operators, select, link_bytes, choice.fused_items * half, busy)
     zero = Traffic(jnp.zeros(()), jnp.zeros(()))
-    return Stage(
-        choice.instances, jnp.zeros(()), choice.fused_items, batch.total_s, batch.full_s, zero, zero
-    )
+    return Stage(choice.instances, jnp.zeros(()), choice.fused_items, batch.total_s, batch.full_s, zero, zero)
 
 
 def network(placement: Placement, pair: Pair, choice: Choice) -> Network:
@@ -127,29 +153,30 @@ def network(placement: Placement, pair: Pair, choice: Choice) -> Network:
         first = _host_stage(pair, sparse, m, o, d, m2 * _memory_share(pair, dense, o2, d))
         second = _host_stage(pair, dense, m2, o2, d, m * _memory_share(pair, sparse, o, d))
         return Network(first, second, None, _host_memory(pair, d, m + m2), m * o + m2 * o2)
-    if placement == "cpu-accelerator":
-        pooled = jnp.sum(sparse * ops.output_bytes) + pair.dense_input_bytes
-        first = _host_stage(pair, sparse, m, o, d, none)
-        fused = _fused_stage(pair, dense, pooled, choice)
-        memory = jnp.maximum(_host_memory(pair, d, m), _device_memory(pair, none, choice))
-        return Network(first, None, fused, memory, m * o)
     if placement == "accelerator":
         fused = _fused_stage(pair, sparse + dense, jnp.asarray(pair.input_bytes), choice)
         return Network(None, None, fused, _device_memory(pair, jnp.ones(()), choice), none)
-    cold = 1.0 - choice.hot_share**pair.access_skew
-    first = _host_stage(pair, sparse * cold, m, o, d, none)
-    fused = _fused_stage(
-        pair, dense + sparse * (1.0 - cold), pair.input_bytes + _cold_bytes(pair, cold), choice
-    )
-    memory = jnp.maximum(_host_memory(pair, d, m), _device_memory(pair, choice.hot_share, choice))
+    hot_share = jnp.zeros(()) if placement == "cpu-accelerator" else choice.hot_share
+    hit = _hit_rate(hot_share, pair.access_skew)
+    ids = hit * (pair.input_bytes - pair.dense_input_bytes)
+    link = pair.dense_input_bytes + ids + _cold_bytes(pair, 1.0 - hit)
+    first = _host_stage(pair, sparse * (1.0 - hit), m, o, d, none)
+    fused = _fused_stage(pair, dense + sparse * hit, link, choice)
+    memory = larger(_host_memory(pair, d, m), _device_memory(pair, hot_share, choice))
     return Network(first, None, fused, memory, m * o)
+
+
+def _hit_rate(hot_share: jax.Array, skew: float) -> jax.Array:
+    """Return the share of lookups that the hot embeddings answer: 0 where nothing is hot."""
+    return jnp.where(hot_share > 0.0, power(jnp.where(hot_share > 0.0, hot_share, 1.0), skew), 0.0)
 
 
 def _cold_bytes(pair: Pair, cold: jax.Array) -> jax.Array:
     """Return pooled bytes per item that the host sends: a pooled vector is sent if any of its rows is cold."""
     ops = pair.operators
-    lookups = ops.gather_bytes / jnp.maximum(ops.output_bytes, 1.0)
-    return jnp.sum(ops.output_bytes * (1.0 - (1.0 - cold) ** jnp.maximum(lookups, 1.0)))
+    lookups = larger(ops.gather_bytes / larger(ops.output_bytes, 1.0), 1.0)
+    # log1p(-cold) at cold = 1 would be infinite: all vectors are sent then, and so they are at 1 - 1e-12.
+    return jnp.sum(ops.output_bytes * -jnp.expm1(lookups * jnp.log1p(-smaller(cold, 1.0 - 1e-12))))
 
 
 def _host_memory(pair: Pair, batch: jax.Array, threads: jax.Array) -> jax.Array:
@@ -162,5 +189,5 @@ def _device_memory(pair: Pair, hot_share: jax.Array, choice: Choice) -> jax.Arra
     ops = pair.operators
     copy = hot_share * pair.table_bytes + jnp.sum(ops.weight_bytes)
     workspace = choice.fused_items * jnp.max(ops.activation_bytes + ops.output_bytes)
-    per_device = choice.instances / jnp.maximum(pair.device.count, 1.0)
-    return jnp.maximum(per_device, 1.0) * (copy + workspace) / jnp.maximum(pair.device.memory_bytes, 1.0)
+    per_device = choice.instances / larger(pair.device.count, 1.0)
+    return larger(per_device, 1.0) * (copy + workspace) / larger(pair.device.memory_bytes, 1.0)

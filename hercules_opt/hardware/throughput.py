@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from hercules_opt.hardware.smooth import clipped, larger
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.hardware.server import (
     Server,
@@ -21,7 +22,7 @@ from hercules_opt.hardware.server import (
     serve,
     unloaded_makespans_s,
 )
-from hercules_opt.hardware.stages import Choice
+from hercules_opt.hardware.stages import VARIABLES, Choice
 from hercules_opt.problem.schedule import Placement
 
 #: Evaluations in the search for the load: first halvings, then regula falsi (Illinois), which triples the digits.
@@ -52,21 +53,19 @@ def violation(server: Server, load_qps: jax.Array) -> jax.Array:
     terms, load = server.pair.terms, at_load(server, load_qps)
     late = jnp.log(miss_probability(server, load, jnp.asarray(terms.sla_s)) + 1e-30) - jnp.log(terms.tail)
     power = power_w(server, load) / (terms.budget_w + 1e-9) - 1.0
-    return jnp.maximum(late, power)
+    return larger(late, power)
 
 
 def unloaded_latency_s(server: Server) -> jax.Array:
     """Return the latency percentile of the model's terms without load: that of a query size."""
-    sizes, terms = server.pair.sizes, server.pair.terms
-    rank = jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.asarray(sizes.weight))])
-    return jnp.interp(1.0 - terms.tail, rank, unloaded_makespans_s(server))
+    return jnp.sum(jnp.asarray(server.pair.sizes.rank) * unloaded_makespans_s(server))
 
 
 def unloaded_excess(server: Server) -> jax.Array:
     """Return the logarithm of how far an unloaded server is above its latency target or power budget."""
     terms = server.pair.terms
     late = jnp.log(unloaded_latency_s(server) / terms.sla_s)
-    return jnp.maximum(late, jnp.log((idle_power_w(server) + 1e-9) / (terms.budget_w + 1e-9)))
+    return larger(late, jnp.log((idle_power_w(server) + 1e-9) / (terms.budget_w + 1e-9)))
 
 
 class _Bracket(NamedTuple):
@@ -79,14 +78,14 @@ class _Bracket(NamedTuple):
 def _share(server: Server) -> jax.Array:
     """Return the largest share of saturation that breaks no limit."""
 
-    def clipped(share: jax.Array) -> jax.Array:
-        return jnp.clip(violation(server, share * server.saturation_qps), -_CLIP, _CLIP)
+    def bounded_violation(share: jax.Array) -> jax.Array:
+        return clipped(violation(server, share * server.saturation_qps), -_CLIP, _CLIP)
 
     def narrow(step: jax.Array, ends: _Bracket) -> _Bracket:
         low, high, at_low, at_high = ends
         secant = (low * at_high - high * at_low) / (at_high - at_low)
-        point = jnp.where(step < HALVINGS, 0.5 * (low + high), jnp.clip(secant, low, high))
-        value = clipped(point)
+        point = jnp.where(step < HALVINGS, 0.5 * (low + high), clipped(secant, low, high))
+        value = bounded_violation(point)
         above = value > 0.0
         # Illinois: an end that stays counts half, so that both ends move.
         return _Bracket(
@@ -112,22 +111,27 @@ def bounded_throughput(placement: Placement, pair: Pair, choice: Choice) -> Boun
     return Bounded(qps, excess, server.saturation_qps, server.network.memory, server.network.cores)
 
 
-def log_throughput(placement: Placement, pair: Pair, choice: Choice) -> tuple[Bounded, jax.Array, Choice]:
-    """Return the bounded throughput, the objective of a search, and the objective's gradient.
+def objective(bounded: Bounded) -> jax.Array:
+    """Return what a search maximizes: log throughput, or minus the excess where a limit is missed without load."""
+    return jnp.where(bounded.qps > 0.0, jnp.log(larger(bounded.qps, 1e-300)), -bounded.excess)
 
-    The objective is the logarithm of the throughput where the schedule meets its limits, and minus the excess of the
-    unloaded server where it does not: a search then descends on the violation first.
+
+def objective_gradient(placement: Placement, pair: Pair, choice: Choice, bounded: Bounded) -> Choice:
+    """Return the gradient of ``objective`` with respect to the schedule; 0 for variables that are not used.
+
+    ``bounded`` is the bounded throughput of the same schedule: at its load the violation is zero, so that
+    d log load / d x = -(d violation / d x) / (d violation / d log load).
     """
-    bounded = bounded_throughput(placement, pair, choice)
-    met, saturation = bounded.qps > 0.0, bounded.saturation_qps
-    load = jnp.maximum(bounded.qps, LEAST * saturation)
+    met, names = bounded.qps > 0.0, VARIABLES[placement]
+    load = larger(bounded.qps, LEAST * bounded.saturation_qps)
 
-    def limits(at: Choice, log_load: jax.Array) -> jax.Array:
+    def limits(moved: jax.Array, log_load: jax.Array) -> jax.Array:
+        at = choice._replace(**{name: moved[i] for i, name in enumerate(names)})
         server = serve(placement, pair, at)
         return jnp.where(met, violation(server, jnp.exp(log_load)), unloaded_excess(server) + log_load)
 
-    _, pull = jax.vjp(limits, choice, jnp.log(load))
-    by_choice, by_load = pull(jnp.ones(()))
-    slope = jnp.maximum(by_load, 1e-12)
-    gradient = jax.tree.map(lambda part: -part / slope, by_choice)
-    return bounded, jnp.where(met, jnp.log(load), -bounded.excess), gradient
+    here = jnp.stack([getattr(choice, name) for name in names])
+    by_choice, by_load = jax.grad(limits, argnums=(0, 1))(here, jnp.log(load))
+    toward = -by_choice / larger(by_load, 1e-12)
+    zero = jnp.zeros_like(load)
+    return Choice(*(toward[names.index(name)] if name in names else zero for name in Choice._fields))
