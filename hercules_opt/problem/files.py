@@ -83,23 +83,40 @@ def _parser_words(error: Exception) -> str:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a file whole or not at all: a temporary file in the same folder, then a rename."""
-    target = Path(path)
-    temporary: str | None = None
+    """Write a text file whole or not at all; a pipe or device is written to as it is.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written; what was there before is still there then.
+    """
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent, text=False)
+        target = Path(path).resolve()
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            target.write_text(text, encoding="utf-8")
+        else:
+            _replace(target, text)
+    except (OSError, ValueError) as error:
+        rule = f"cannot be written: {getattr(error, 'strerror', None) or error}"
+        raise InputError(rule, where=path) from None
+
+
+def _replace(target: Path, text: str) -> None:
+    """Write a temporary file in the same folder, then rename it."""
+    handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=target.parent)
+    temporary = Path(name)
+    try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(target)
-        temporary = None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"cannot be written: {getattr(error, 'strerror', None) or error}", where=path
-        ) from None
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -26,7 +26,7 @@ def load_instance(name_or_path: str | Path) -> Instance:
     InputError
         If the file is missing or breaks a rule; the message says file, key, what was found, what is allowed.
     """
-    path = _file_of(name_or_path)
+    path = instance_path(name_or_path)
     return parse_instance(read_text(path), where=path)
 
 
@@ -57,7 +57,8 @@ def parse_instance(text: str, *, where: str | Path) -> Instance:
         raise (error if error.where is not None else error.located(where)) from None
 
 
-def _file_of(name_or_path: str | Path) -> Path:
+def instance_path(name_or_path: str | Path) -> Path:
+    """Return the file that ``load_instance`` reads; raise ``InputError`` if no instance has that name."""
     path = Path(name_or_path)
     bare = path.name != "" and path.parent == Path()
     kind = _kind_of(path)
