@@ -1,7 +1,7 @@
 """Service time and memory traffic of one batch, operator by operator.
 
-An operator of a batch of b items takes ``launches + hypot(compute, memory)``: the two limits of a roofline, joined
-smoothly (``efficiency.ROOFLINE_EXPONENT``). Operators of one thread run one after the other.
+An operator of a batch of b items takes ``launches + hypot(compute, memory)``: the two limits of a roofline,
+joined smoothly (``efficiency.ROOFLINE_EXPONENT``). Operators of one thread run one after the other.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hercules_opt.hardware.smooth import larger
 from hercules_opt.hardware.packing import Device, Host, Operators
+from hercules_opt.hardware.smooth import larger
 
 #: Smooth maximum: how far, relative to its scale, the transition reaches.
 SOFTNESS = 0.1
@@ -28,7 +28,8 @@ class Traffic(NamedTuple):
 class HostThread(NamedTuple):
     """One of ``threads`` equal threads on a host.
 
-    ``others`` counts the threads of another stage that draw on the same memory, weighted by how much they draw.
+    ``others`` counts the threads of another stage that draw on the same memory, weighted by how much they
+    draw.
     """
 
     threads: jax.Array
@@ -55,7 +56,7 @@ class _HostBytes(NamedTuple):
 
 
 def _host_bytes(host: Host, ops: Operators, select: jax.Array, thread: HostThread) -> _HostBytes:
-    """Return the bytes of each operator that reach DRAM (per batch, per item) and those gathered inside DIMMs.
+    """Return the bytes of each operator that reach DRAM (per batch, per item), and those inside DIMMs.
 
     Weights and activations of all threads share the last-level cache; what does not fit is streamed.
     """
@@ -103,7 +104,7 @@ def host_batch_s(
 
 def select_launches(ops: Operators, select: jax.Array) -> jax.Array:
     """Return the launches of the selected operators: any share of an operator must be launched."""
-    return ops.launches * select / (select + 1e-3) * (1.0 + 1e-3)
+    return jnp.asarray(ops.launches) * select / (select + 1e-3) * (1.0 + 1e-3)
 
 
 def host_traffic(
@@ -116,7 +117,7 @@ def host_traffic(
 
 
 class DeviceBatch(NamedTuple):
-    """Time of a batch on a device, shape (len(busy), len(items)), and its parts, shape (len(items), slots)."""
+    """Time of a batch on a device, shape (len(busy), len(items)); its parts, shape (len(items), slots)."""
 
     total_s: jax.Array
     full_s: jax.Array
@@ -135,8 +136,9 @@ def device_batch(
 ) -> DeviceBatch:
     """Return the time of a fused batch on an accelerator.
 
-    Alone, an instance takes launches + rooflines at the occupancy of its batch + transfer. Co-located instances fill
-    each other's gaps until the device, or its link, is busy all the time: then the full-occupancy times add up.
+    Alone, an instance takes launches + rooflines at the occupancy of its batch + transfer. Co-located
+    instances fill each other's gaps until the device, or its link, is busy all the time: then the
+    full-occupancy times add up.
 
     Parameters
     ----------

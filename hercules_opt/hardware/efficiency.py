@@ -46,7 +46,7 @@ class HostEfficiency(Part):
         default=0.0,
         ge=0,
         le=2,
-        description="Times that gathered rows are written and read again: 0 with a fused embedding bag, 1 without.",
+        description="Times that gathered rows are written and read again: 0 if the embedding bag is fused.",
     )
     nmp_command_bytes: float = Field(
         default=10.0, ge=0, le=1e4, description="Bytes of command that one row costs on an NMP channel."

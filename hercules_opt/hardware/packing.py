@@ -1,7 +1,7 @@
 """A (server type, model) pair as arrays: what the compiled cost model reads.
 
-Every pair has the same shapes, so one compilation serves all of them and pairs can be stacked and mapped over.
-Units are SI (seconds, bytes, watts, operations).
+Every pair has the same shapes, so one compilation serves all of them and pairs can be stacked and mapped
+over. Units are SI (seconds, bytes, watts, operations).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Host(NamedTuple):
 class Device(NamedTuple):
     """All accelerators of a server; scalars, per device. ``count`` is 0 where there is none."""
 
-    count: float
+    count: float  # type: ignore[assignment]  # in place of tuple.count
     flop_s: float
     half_rows: float
     bytes_s: float
@@ -90,9 +90,9 @@ class Operators(NamedTuple):
 class Sizes(NamedTuple):
     """Query sizes as cells of uniform density.
 
-    ``lo``, ``hi``, ``middle`` and ``weight`` have shape (cells,). ``edges`` has shape (cells + 1,); around each edge,
-    ``around_lo`` .. ``around_hi`` reaches to the middles of the cells beside it. ``rank`` holds the weights of the edges
-    that interpolate the model's percentile.
+    ``lo``, ``hi``, ``middle`` and ``weight`` have shape (cells,). ``edges`` has shape (cells + 1,); around
+    each edge, ``around_lo`` .. ``around_hi`` reaches to the middles of the cells beside it. ``rank`` holds
+    the weights of the edges that interpolate the model's percentile.
     """
 
     lo: Array
@@ -144,7 +144,8 @@ def pack(server: ServerType, model: Model, efficiency: Efficiency = DEFAULT_EFFI
     for key in ("architecture", "sla_ms", "query_size"):
         if getattr(model, key) is None:
             raise InputError("is required to schedule a model", where="model", key=key)
-    assert model.architecture is not None and model.sla_ms is not None and model.query_size is not None
+    assert model.architecture is not None
+    assert model.sla_ms is not None
     load = workload(model.architecture)
     return Pair(
         host=_host(server, efficiency),
@@ -267,7 +268,7 @@ def _operators(load: Workload) -> Operators:
 
 
 def _rows_scale(operator: Operator) -> float:
-    """Return how many items' worth of rows ``gemm_half_rows`` means for this operator: wide products need fewer."""
+    """Return how many items' worth of rows ``gemm_half_rows`` means here: wide products need fewer."""
     if operator.kind not in ("gemm", "recurrent"):
         return 0.0
     width = float(np.sqrt(operator.input_width * operator.output_width))

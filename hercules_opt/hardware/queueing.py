@@ -1,8 +1,9 @@
 """Waiting and tail latency of the stages of one server under Poisson arrivals.
 
-The latency of a query is its own service (a makespan D that depends on its size) plus waiting W. D is uniform between
-the makespans at the edges of each cell of the query-size density; W has an atom at zero and a tail that is a sum of
-exponentials. ``P(T > t)`` is then a closed form, mixed over the cells: percentiles are never added up.
+The latency of a query is its own service (a makespan D that depends on its size) plus waiting W. D is uniform
+between the makespans at the edges of each cell of the query-size density; W has an atom at zero and a tail
+that is a sum of exponentials. ``P(T > t)`` is then a closed form, mixed over the cells: percentiles are never
+added up.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hercules_opt.hardware.smooth import clipped, larger, power, smaller
 from hercules_opt.hardware.packing import Sizes
+from hercules_opt.hardware.smooth import clipped, larger, power, smaller
 from hercules_opt.hardware.stages import Parabola, Stage, time_at
 
 
 class Pieces(NamedTuple):
-    """How a stage splits queries into batches of at most d items, per cell and per edge of the size density."""
+    """How a stage splits queries into batches of at most d items, per cell and edge of the size density."""
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # in place of tuple.count
     last_items: jax.Array
     edge_count: jax.Array
 
@@ -28,8 +29,8 @@ class Pieces(NamedTuple):
 class SplitWork(NamedTuple):
     """What queries bring to a stage of split batches; times are parabolas of the occupation by other queries.
 
-    ``work_s`` is per cell of the size density; ``full_s`` (a full batch) and ``first_s`` (the first one) are per edge.
-    ``effective`` is the number of servers as queries see it, each of which occupies several.
+    ``work_s`` is per cell of the size density; ``full_s`` (a full batch) and ``first_s`` (the first one) are
+    per edge. ``effective`` is the number of servers as queries see it, each of which occupies several.
     """
 
     pieces: Pieces
@@ -41,7 +42,7 @@ class SplitWork(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """Part of a mixture: own service uniform in lo..hi per cell, plus a wait of Exp(``rate``), or none (``None``)."""
+    """Part of a mixture: own service uniform in lo..hi per cell, plus a wait of Exp(``rate``) if given."""
 
     lo_s: jax.Array
     hi_s: jax.Array
@@ -52,8 +53,8 @@ class Cells(NamedTuple):
 class SplitLoad(NamedTuple):
     """A stage of split batches at a load: makespans per edge of the size density, waiting, utilization.
 
-    ``free_s`` is the makespan of a query that starts at once, ``delayed_s`` that of one which had to wait, counted
-    from its first batch. Its other batches then start one by one, as servers become free.
+    ``free_s`` is the makespan of a query that starts at once, ``delayed_s`` that of one which had to wait,
+    counted from its first batch. Its other batches then start one by one, as servers become free.
     """
 
     rho: jax.Array
@@ -64,10 +65,12 @@ class SplitLoad(NamedTuple):
     rate: jax.Array
 
 
-#: Times that the utilization is substituted into itself: the error left is below 1 % (tested against the fixed point).
+#: Times that the utilization is substituted into itself: the error left is below 1 % (tested against the
+#: fixed point).
 _SUBSTITUTIONS = 3
 
-#: A query of n items is spread over n - 1/2 .. n + 1/2 in the density; ceil((x - 1/2) / d) is its number of batches.
+#: A query of n items is spread over n - 1/2 .. n + 1/2 in the density; ceil((x - 1/2) / d) is its number of
+#: batches.
 _HALF_ITEM = 0.5
 
 
@@ -84,18 +87,20 @@ def _mean_ceil(lo: jax.Array, hi: jax.Array, step: jax.Array) -> jax.Array:
 
 
 def split(sizes: Sizes, batch_size: jax.Array) -> Pieces:
-    """Return the number of batches per query and the items in its last one, as expectations over each cell."""
+    """Return the batches per query and the items in its last one, as expectations over each cell."""
     lo, hi = jnp.asarray(sizes.around_lo), jnp.asarray(sizes.around_hi)
     count = _mean_ceil(jnp.asarray(sizes.lo), jnp.asarray(sizes.hi), batch_size)
-    return Pieces(count, sizes.middle - (count - 1.0) * batch_size, _mean_ceil(lo, hi, batch_size))
+    return Pieces(
+        count, jnp.asarray(sizes.middle) - (count - 1.0) * batch_size, _mean_ceil(lo, hi, batch_size)
+    )
 
 
 def split_work(stage: Stage, sizes: Sizes, batch_size: jax.Array) -> SplitWork:
     """Return the work that queries of each cell bring to a stage of split batches.
 
-    A batch runs beside the others of its own query, and beside those of other queries on the remaining servers with
-    probability u: occupation = ((w - 1) + (c - w) u) / (c - 1), where w is the query's width. It is affine in u, so
-    that times stay parabolas of u.
+    A batch runs beside the others of its own query, and beside those of other queries on the remaining
+    servers with probability u: occupation = ((w - 1) + (c - w) u) / (c - 1), where w is the query's width. It
+    is affine in u, so that times stay parabolas of u.
     """
     pieces, c = split(sizes, batch_size), stage.servers
     width = smaller(pieces.count, c)
@@ -142,8 +147,8 @@ def split_saturation_qps(work: SplitWork, sizes: Sizes) -> jax.Array:
 def _utilization(mean_work: Parabola, work: SplitWork, load_qps: jax.Array) -> jax.Array:
     """Return rho with ``load * work(u(rho)) = servers * rho``: work itself grows with the occupation u.
 
-    Starts from the smaller root of the parabola that u = rho gives, and substitutes a fixed number of times, so that
-    the result is a closed form of the load.
+    Starts from the smaller root of the parabola that u = rho gives, and substitutes a fixed number of times,
+    so that the result is a closed form of the load.
     """
     idle, half, full = mean_work
     a = load_qps * (2.0 * idle - 4.0 * half + 2.0 * full)
@@ -159,10 +164,11 @@ def _utilization(mean_work: Parabola, work: SplitWork, load_qps: jax.Array) -> j
 def split_load(work: SplitWork, sizes: Sizes, load_qps: jax.Array) -> SplitLoad:
     """Return how a stage of split batches behaves at a load.
 
-    The wait of the first batch follows the work ahead, as in M/G/c under heavy traffic: work arrives in lumps of one
-    query and drains at the rate of all servers at full occupation, so the rate of the exponential tail is
-    2 c (1 - rho) E[work] / E[work^2]. A query that waits finds all servers busy and starts batch by batch, one every
-    (batch time / c); one that does not wait, but finds a share rho busy, loses that share of the difference.
+    The wait of the first batch follows the work ahead, as in M/G/c under heavy traffic: work arrives in lumps
+    of one query and drains at the rate of all servers at full occupation, so the rate of the exponential tail
+    is 2 c (1 - rho) E[work] / E[work^2]. A query that waits finds all servers busy and starts batch by batch,
+    one every (batch time / c); one that does not wait, but finds a share rho busy, loses that share of the
+    difference.
     """
     weight, c = jnp.asarray(sizes.weight), work.servers
     mean_work = Parabola(*(jnp.sum(weight * part) for part in work.work_s))
@@ -180,7 +186,8 @@ def split_load(work: SplitWork, sizes: Sizes, load_qps: jax.Array) -> SplitLoad:
 def makespan_s(work: SplitWork, first_s: jax.Array, full_s: jax.Array) -> jax.Array:
     """Return the time from start to end of a query that finds all servers free, per edge of the size density.
 
-    More batches than servers take further rounds; a fractional number of batches, the mean of the rounds it rounds to.
+    More batches than servers take further rounds; a fractional number of batches, the mean of the rounds it
+    rounds to.
     """
     more = work.pieces.edge_count - work.servers
     rounds = smaller(more, more / work.servers + 0.5 * (1.0 - 1.0 / work.servers))
@@ -191,15 +198,15 @@ def split_cells(load: SplitLoad, sizes: Sizes, added_s: jax.Array) -> list[Cells
     """Return the latency of a stage of split batches as a mixture; ``added_s``, per edge, comes on top."""
     weight = jnp.asarray(sizes.weight)
     return [
-        cells(load.free_s + added_s, weight * (1.0 - load.delayed), None),
-        cells(load.delayed_s + added_s, weight * load.delayed, load.rate),
+        cells(load.free_s + added_s, weight * (1.0 - load.delayed), jnp.zeros(()), jnp.ones(())),
+        cells(load.delayed_s + added_s, weight * load.delayed, jnp.ones(()), load.rate),
     ]
 
 
-def cells(edges_s: jax.Array, weight: jax.Array, rate: jax.Array | None) -> Cells:
+def cells(edges_s: jax.Array, weight: jax.Array, waits: jax.Array, rate: jax.Array) -> Cells:
     """Return cells whose own service runs between its values at the edges of the size density."""
     lo, hi = smaller(edges_s[:-1], edges_s[1:]), larger(edges_s[:-1], edges_s[1:])
-    return Cells(lo, hi * (1.0 + 1e-9), weight, rate)
+    return Cells(lo, hi * (1.0 + 1e-9), weight, waits, rate)
 
 
 def tail(law: list[Cells], latency_s: jax.Array) -> jax.Array:
@@ -207,8 +214,8 @@ def tail(law: list[Cells], latency_s: jax.Array) -> jax.Array:
     lo = jnp.stack([part.lo_s for part in law])
     hi = jnp.stack([part.hi_s for part in law])
     weight = jnp.stack([part.weight for part in law])
-    waits = jnp.array([[float(part.rate is not None)] for part in law])
-    rate = jnp.stack([jnp.ones(()) if part.rate is None else part.rate for part in law])[:, None]
+    waits = jnp.stack([part.waits for part in law])[:, None]
+    rate = jnp.stack([part.rate for part in law])[:, None]
     width = hi - lo
     reached = clipped(latency_s - lo, 0.0, width) / width
     # The mean of exp(-rate u) for u uniform over the part of the cell that is below the latency.

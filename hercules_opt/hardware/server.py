@@ -7,14 +7,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hercules_opt.hardware.smooth import larger, smaller
 from hercules_opt.hardware.fusion import (
     FusedLoad,
     FusedStage,
     fused_load,
     fused_saturation_items_s,
+    exponential_fit,
     fused_stage,
-    own_time_s,
 )
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.hardware.queueing import (
@@ -29,6 +28,7 @@ from hercules_opt.hardware.queueing import (
     split_work,
     tail,
 )
+from hercules_opt.hardware.smooth import larger, smaller
 from hercules_opt.hardware.stages import Choice, Network, Parabola, network, time_at
 from hercules_opt.problem.schedule import Placement
 
@@ -95,9 +95,9 @@ def unloaded_makespans_s(server: Server) -> jax.Array:
 def miss_probability(server: Server, load: Load, latency_s: jax.Array) -> jax.Array:
     """Return P(T > latency) of a query.
 
-    In a pipeline of two split stages a query is held up by the slower of two paths: all batches through the first
-    stage and the last one through the second, or the first one through the first stage and all through the second.
-    Both see the same bursts, so the larger of their tails is taken, not their sum.
+    In a pipeline of two split stages a query is held up by the slower of two paths: all batches through the
+    first stage and the last one through the second, or the first one through the first stage and all through
+    the second. Both see the same bursts, so the larger of their tails is taken, not their sum.
     """
     sizes = server.pair.sizes
     if load.fused is not None:
@@ -114,13 +114,11 @@ def _fused_law(server: Server, load: Load) -> list[Cells]:
     fused, state = server.fused, load.fused
     assert fused is not None
     assert state is not None
-    last, none = _last_items(server), jnp.zeros(())
-    alone = own_time_s(fused, state, last, none)
-    shared = own_time_s(fused, state, last, state.batch_items)
-    full = own_time_s(fused, state, larger(last, fused.largest_items), none)
-    idle = _weighted(_after_host(server, load, alone), (1.0 - state.left) * (1.0 - state.busy))
-    busy = _weighted(_after_host(server, load, shared), (1.0 - state.left) * state.busy)
-    behind = _weighted(_behind(server, load, full), state.left)
+    own = time_at(fused.stage, _last_items(server))
+    full = time_at(fused.stage, fused.largest_items).end
+    idle = _weighted(_after_host(server, load, own.at(state.seen)), (1.0 - state.left) * (1.0 - state.busy))
+    busy = _weighted(_shared_after_host(server, load, own.end), (1.0 - state.left) * state.busy)
+    behind = _weighted(_behind(server, load, larger(own.end, full)), state.left)
     return [*idle, *(_widened(part, state.cycle_s) for part in [*busy, *behind])]
 
 
@@ -135,14 +133,29 @@ def _after_host(server: Server, load: Load, service_s: jax.Array) -> list[Cells]
     sizes = server.pair.sizes
     if load.host is not None:
         return split_cells(load.host, sizes, service_s)
-    return [cells(service_s, jnp.asarray(sizes.weight), None)]
+    return [cells(service_s, jnp.asarray(sizes.weight), jnp.zeros(()), jnp.ones(()))]
+
+
+def _shared_after_host(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
+    """Return the same with the spread of what others bring to the batch; of two waits, means and variances add up."""
+    state = load.fused
+    assert state is not None
+    law = []
+    for part in _after_host(server, load, service_s):
+        mean = part.waits / part.rate + state.shared_s
+        variance = part.waits * (2.0 - part.waits) / part.rate**2 + state.shared_variance
+        waits, mean_s, rest = exponential_fit(mean, variance)
+        law.append(part._replace(lo_s=part.lo_s + rest, hi_s=part.hi_s + rest, waits=waits, rate=1.0 / mean_s))
+    return law
 
 
 def _behind(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
     """Return the latency of queries that a full batch left behind: their wait for it outlasts that at the host."""
     assert load.fused is not None
     before = jnp.zeros(()) if load.host is None else load.host.free_s
-    return [cells(before + service_s, jnp.asarray(server.pair.sizes.weight), load.fused.left_rate)]
+    return [
+        cells(before + service_s, jnp.asarray(server.pair.sizes.weight), jnp.ones(()), load.fused.left_rate)
+    ]
 
 
 def _weighted(law: list[Cells], factor: jax.Array) -> list[Cells]:
@@ -150,7 +163,7 @@ def _weighted(law: list[Cells], factor: jax.Array) -> list[Cells]:
 
 
 def _widened(part: Cells, cycle_s: jax.Array) -> Cells:
-    """Add the rest of a cycle, uniform in 0..cycle, to each cell: the mean and the spread of the sum are kept."""
+    """Add the rest of a cycle, uniform in 0..cycle, to each cell: keeps mean and spread of the sum."""
     middle = 0.5 * (part.lo_s + part.hi_s + cycle_s)
     half = 0.5 * jnp.sqrt((part.hi_s - part.lo_s) ** 2 + cycle_s**2)
     return part._replace(lo_s=middle - half, hi_s=middle + half)
@@ -159,9 +172,9 @@ def _widened(part: Cells, cycle_s: jax.Array) -> Cells:
 def power_w(server: Server, load: Load) -> jax.Array:
     """Return the power of the server: idle parts plus parts that grow with utilization.
 
-    Cores draw between idle and their share of the TDP as they are busy; memory in proportion to its traffic, less what
-    gathering inside the modules saves; a device draws ``busy_power`` of its dynamic power as soon as it is busy and the
-    rest in proportion to how well it is used.
+    Cores draw between idle and their share of the TDP as they are busy; memory in proportion to its traffic,
+    less what gathering inside the modules saves; a device draws ``busy_power`` of its dynamic power as soon
+    as it is busy and the rest in proportion to how well it is used.
     """
     return host_power_w(server, load) + device_power_w(server, load)
 

@@ -1,4 +1,4 @@
-"""Small functions that trace to few operations: programs of the cost model are large, and compiled at run time."""
+"""Small functions that trace to few operations: programs are large, and compiled at run time."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hercules_opt.hardware.smooth import larger, power, smaller
 from hercules_opt.hardware.batch_time import (
     HostThread,
     Traffic,
@@ -20,6 +19,7 @@ from hercules_opt.hardware.batch_time import (
     host_traffic,
 )
 from hercules_opt.hardware.packing import Pair
+from hercules_opt.hardware.smooth import larger, power, smaller
 from hercules_opt.problem.schedule import Placement
 
 
@@ -49,7 +49,8 @@ VARIABLES: dict[Placement, tuple[str, ...]] = {
 }
 
 
-#: Placements that are one formula: SparseNet on the host is an accelerator that holds no embeddings, hot share 0.
+#: Placements that are one formula: SparseNet on the host is an accelerator that holds no embeddings, hot
+#: share 0.
 PROGRAM: dict[Placement, Placement] = {
     "cpu": "cpu",
     "cpu-sd": "cpu-sd",
@@ -75,8 +76,9 @@ class Parabola(NamedTuple):
 class Stage(NamedTuple):
     """Equal servers with one queue.
 
-    ``time_s`` has shape (3, 3): rows at occupation 0, 1/2, 1 (1, (c + 1) / 2 and c of c servers busy), columns at 0,
-    1/2, 1 times ``max_items``. ``full_s``, shape (3,), is the time at a device's full rate for these batch sizes.
+    ``time_s`` has shape (3, 3): rows at occupation 0, 1/2, 1 (1, (c + 1) / 2 and c of c servers busy),
+    columns at 0, 1/2, 1 times ``max_items``. ``full_s``, shape (3,), is the time at a device's full rate for
+    these batch sizes.
     """
 
     servers: jax.Array
@@ -89,7 +91,7 @@ class Stage(NamedTuple):
 
 
 class Network(NamedTuple):
-    """The stages of a placement. ``host`` and ``dense`` serve split batches, ``fused`` takes what is queued."""
+    """The stages of a placement. ``host`` and ``dense`` serve split batches, ``fused`` what is queued."""
 
     host: Stage | None
     dense: Stage | None
@@ -139,10 +141,12 @@ def _fused_stage(pair: Pair, select: jax.Array, link_bytes: jax.Array, choice: C
 def network(placement: Placement, pair: Pair, choice: Choice) -> Network:
     """Return the stages of a schedule, with the memory it takes as a share of what there is.
 
-    Threads on a host share tables and weights. Co-located instances on an accelerator do not: each holds its copy.
+    Threads on a host share tables and weights. Co-located instances on an accelerator do not: each holds its
+    copy.
     """
     ops = pair.operators
-    sparse, dense = ops.sparse, 1.0 - ops.sparse
+    sparse = jnp.asarray(ops.sparse)
+    dense = 1.0 - sparse
     none = jnp.zeros(())
     m, o, d = choice.threads, choice.cores_per_thread, choice.batch_size
     if placement == "cpu":
@@ -172,7 +176,7 @@ def _hit_rate(hot_share: jax.Array, skew: float) -> jax.Array:
 
 
 def _cold_bytes(pair: Pair, cold: jax.Array) -> jax.Array:
-    """Return pooled bytes per item that the host sends: a pooled vector is sent if any of its rows is cold."""
+    """Return pooled bytes per item that the host sends: a vector is sent if any of its rows is cold."""
     ops = pair.operators
     lookups = larger(ops.gather_bytes / larger(ops.output_bytes, 1.0), 1.0)
     # log1p(-cold) at cold = 1 would be infinite: all vectors are sent then, and so they are at 1 - 1e-12.

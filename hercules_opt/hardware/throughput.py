@@ -1,7 +1,7 @@
 """Latency-bounded throughput: the largest load that meets the latency target and the power budget.
 
-The load is found by bisection; its gradient by the implicit function theorem: with ``violation(x, load) = 0``,
-d load / d x = -(d violation / d x) / (d violation / d load).
+The load is found by bisection; its gradient by the implicit function theorem: where ``violation(x, load)`` is
+0, d load / d x = -(d violation / d x) / (d violation / d load).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hercules_opt.hardware.smooth import clipped, larger
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.hardware.server import (
     Server,
@@ -22,10 +21,12 @@ from hercules_opt.hardware.server import (
     serve,
     unloaded_makespans_s,
 )
+from hercules_opt.hardware.smooth import clipped, larger
 from hercules_opt.hardware.stages import VARIABLES, Choice
 from hercules_opt.problem.schedule import Placement
 
-#: Evaluations in the search for the load: first halvings, then regula falsi (Illinois), which triples the digits.
+#: Evaluations in the search for the load: first halvings, then regula falsi (Illinois), which triples the
+#: digits.
 HALVINGS, LOAD_STEPS = 5, 14
 #: Shares of saturation between which the load is sought: at the upper end no queue would be in balance.
 LEAST, MOST = 1e-7, 1.0 - 1e-6
@@ -36,9 +37,9 @@ _CLIP = 3.0
 class Bounded(NamedTuple):
     """The latency-bounded throughput of a schedule and what goes with it; scalars.
 
-    ``qps`` is 0 where even an unloaded server misses. ``excess`` says by how much it does: the logarithm of (latency or
-    power) / (target or budget) without load, below 0 where both are met. ``memory`` and ``cores`` are shares of what
-    there is; above 1 the schedule is not valid.
+    ``qps`` is 0 where even an unloaded server misses. ``excess`` says by how much it does: the logarithm of
+    (latency or power) / (target or budget) without load, below 0 where both are met. ``memory`` and ``cores``
+    are shares of what there is; above 1 the schedule is not valid.
     """
 
     qps: jax.Array
@@ -97,7 +98,7 @@ def _share(server: Server) -> jax.Array:
 
     least, most = jnp.asarray(LEAST), jnp.asarray(MOST)
     start = _Bracket(least, most, jnp.asarray(-_CLIP), jnp.asarray(_CLIP))
-    found = jax.lax.fori_loop(0, LOAD_STEPS, narrow, start)
+    found: _Bracket = jax.lax.fori_loop(0, LOAD_STEPS, narrow, start)
     return found.low
 
 
@@ -112,7 +113,7 @@ def bounded_throughput(placement: Placement, pair: Pair, choice: Choice) -> Boun
 
 
 def objective(bounded: Bounded) -> jax.Array:
-    """Return what a search maximizes: log throughput, or minus the excess where a limit is missed without load."""
+    """Return what a search maximizes: log throughput, or minus the excess where no load meets the limits."""
     return jnp.where(bounded.qps > 0.0, jnp.log(larger(bounded.qps, 1e-300)), -bounded.excess)
 
 
