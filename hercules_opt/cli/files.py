@@ -1,0 +1,115 @@
+"""The files a command reads and writes."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hercules_opt.errors import InputError, Words
+
+if TYPE_CHECKING:
+    from hercules_opt.problem.instance import Instance
+    from hercules_opt.problem.table import EfficiencyTable
+    from hercules_opt.provisioning.plan import Plan
+    from hercules_opt.provisioning.problem import ProvisioningProblem
+
+Writer = Callable[[Path], None]
+
+
+def read_table(path: Path) -> EfficiencyTable:
+    """Read an efficiency table, CSV or JSON by the file's ending."""
+    from hercules_opt.problem.table import EfficiencyTable
+
+    ending = checked_ending(path, (".csv", ".json"))
+    return EfficiencyTable.from_json(path) if ending == ".json" else EfficiencyTable.from_csv(path)
+
+
+def read_plan(path: Path, problem: ProvisioningProblem) -> Plan:
+    """Read a plan: JSON with all its claims, or CSV with counts, whose figures are then computed."""
+    from hercules_opt.provisioning.counts_file import load_counts
+    from hercules_opt.provisioning.plan_files import load_plan
+
+    return (
+        load_plan(path) if checked_ending(path, (".csv", ".json")) == ".json" else load_counts(path, problem)
+    )
+
+
+def read_problem(instance: Instance, table: EfficiencyTable | None, path: Path | None) -> ProvisioningProblem:
+    """Return the provisioning problem of an instance and a table; an error names the table's file."""
+    from hercules_opt.provisioning.problem import ProvisioningProblem
+
+    try:
+        problem = ProvisioningProblem.from_instance(instance, table)
+        problem.require_power()
+    except InputError as error:
+        raise (error.located(path) if path is not None else error) from None
+    return problem
+
+
+def checked_ending(path: Path, allowed: tuple[str, ...]) -> str:
+    """Return a file name's ending in lower case; raise ``InputError`` unless it is an allowed one."""
+    ending = path.suffix.lower()
+    if ending not in allowed:
+        rule = f"a file name must end in {' or '.join(allowed)}"
+        raise InputError(rule, where=path, found=Words(ending or "none"))
+    return ending
+
+
+def check_writable(path: Path) -> None:
+    """Raise ``InputError`` if a file could not be written, before any work is spent on its content."""
+    if path.is_dir():
+        raise InputError("cannot be written: is a folder", where=path)
+    _check_parent(path)
+
+
+def check_folder(folder: Path, names: Mapping[str, object] | tuple[str, ...]) -> None:
+    """Raise ``InputError`` unless a result folder can be made, or holds nothing but an earlier result."""
+    if folder.is_dir():
+        others = sorted(entry.name for entry in folder.iterdir() if entry.name not in names)
+        if others:
+            rule = "must be a new folder, an empty one, or one with an earlier result only"
+            raise InputError(rule, where=folder, found=others[0])
+    elif folder.exists():
+        raise InputError("must be a folder", where=folder, found=Words("a file"))
+    _check_parent(folder.resolve())
+
+
+def write_folder(folder: Path, writers: Mapping[str, Writer]) -> None:
+    """Write a folder of files whole or not at all: beside it first, then renamed into place.
+
+    A folder that holds an earlier result is replaced as a whole.
+    """
+    check_folder(folder, tuple(writers))
+    target = folder.resolve()
+    try:
+        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=folder) from None
+    old = fresh.with_name(fresh.name + ".old")
+    try:
+        for name, write in writers.items():
+            write(fresh / name)
+        fresh.chmod(0o755)
+        if target.exists():
+            target.rename(old)
+        fresh.rename(target)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=folder) from None
+    finally:
+        if old.exists() and not target.exists():
+            with contextlib.suppress(OSError):
+                old.rename(target)
+        for leftover in (fresh, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _check_parent(path: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=path) from None

@@ -1,0 +1,42 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+InstanceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="INSTANCE",
+        help="A name of the library (see 'hercules-opt instances') or a TOML file.",
+        show_default=False,
+    ),
+]
+TableOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--table", metavar="FILE", help="Efficiency table, CSV or JSON; by default the instance's own."
+    ),
+]
+GapOption = Annotated[
+    float,
+    typer.Option(
+        "--gap", metavar="SHARE", help="Gap between power and its lower bound at which an interval is done."
+    ),
+]
+TimeLimitOption = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit-s", metavar="SECONDS", help="Stop then, with the best plan so far and its bound."
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Seed of every random choice.")]
+
+#: The default of ``GapOption``: what counts as optimal.
+DEFAULT_GAP = 1e-6

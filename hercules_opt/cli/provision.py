@@ -1,0 +1,87 @@
+"""``hercules-opt provision``: stage 2 alone, one policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hercules_opt.cli.errors import ExitCode
+from hercules_opt.cli.files import check_writable, checked_ending, read_problem, read_table
+from hercules_opt.cli.options import (
+    DEFAULT_GAP,
+    GapOption,
+    InstanceArgument,
+    JsonOption,
+    TableOption,
+    TimeLimitOption,
+)
+from hercules_opt.cli.outcome import tell_ending
+from hercules_opt.cli.output import hint, show, show_json, tell
+from hercules_opt.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from hercules_opt.problem.instance import Instance
+    from hercules_opt.problem.table import EfficiencyTable
+    from hercules_opt.provisioning.plan import Plan
+
+
+def provision(
+    instance: InstanceArgument,
+    table: TableOption = None,
+    policy: Annotated[str, typer.Option("--policy", metavar="NAME", help="hercules or greedy.")] = "hercules",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the plan: .json (everything) or .csv (counts)."),
+    ] = None,
+    gap: GapOption = DEFAULT_GAP,
+    time_limit_s: TimeLimitOption = None,
+    as_json: JsonOption = False,
+) -> ExitCode:
+    """Choose the servers of every interval by one policy."""
+    from hercules_opt.problem.loading import load_instance
+
+    if out is not None:
+        checked_ending(out, (".csv", ".json"))
+        check_writable(out)
+    day = load_instance(instance)
+    rates = day.table if table is None else read_table(table)
+    problem = read_problem(day, rates, table)
+    from hercules_opt.provisioning.provision import provision as solve
+
+    with progress_bar(policy) as progress:
+        plan = solve(problem, policy=policy, gap=gap, time_limit_s=time_limit_s, progress=progress)
+    if out is not None:
+        _write(plan, out)
+    _print(day, rates, plan, as_json=as_json)
+    if out is not None:
+        tell(f"wrote {out}")
+    hint(f"\nNext: hercules-opt verify {instance} {out or 'PLAN'}")
+    return tell_ending(plan)
+
+
+def _write(plan: Plan, out: Path) -> None:
+    from hercules_opt.provisioning.plan_files import save_plan, save_plan_csv
+
+    if out.suffix.lower() == ".csv":
+        save_plan_csv(plan, out)
+    else:
+        save_plan(plan, out)
+
+
+def _print(instance: Instance, table: EfficiencyTable | None, plan: Plan, *, as_json: bool) -> None:
+    from rich.text import Text
+
+    from hercules_opt.provisioning.plan_files import plan_to_json
+    from hercules_opt.reporting.audits import proof_line
+    from hercules_opt.reporting.plans import intervals_grid, mean_line, use_grid
+    from hercules_opt.reporting.terms import terms_document, terms_page
+
+    if as_json:
+        show_json("provision", {**terms_document(instance, table, [plan]), "plan": plan_to_json(plan)})
+        return
+    show(
+        terms_page(instance, table, [plan]), Text(), intervals_grid(instance, plan), Text(),
+        use_grid(instance, [plan]), Text(), Text(mean_line(plan)), Text(proof_line(plan, None)),
+    )  # fmt: skip

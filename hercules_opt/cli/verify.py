@@ -1,0 +1,39 @@
+"""``hercules-opt verify``: recompute everything a plan claims."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hercules_opt.cli.errors import ExitCode
+from hercules_opt.cli.files import read_plan, read_problem, read_table
+from hercules_opt.cli.options import InstanceArgument, JsonOption, TableOption
+from hercules_opt.cli.output import show, show_json
+
+
+def verify(
+    instance: InstanceArgument,
+    plan: Annotated[
+        Path, typer.Argument(metavar="PLAN", help="A plan: JSON, or CSV with the counts.", show_default=False)
+    ],
+    table: TableOption = None,
+    as_json: JsonOption = False,
+) -> ExitCode:
+    """Recompute in exact arithmetic what a plan claims: coverage, availability, power, bounds, status.
+
+    Exit code 5 if something is not true.
+    """
+    from hercules_opt.problem.loading import load_instance
+    from hercules_opt.provisioning.verify import audit
+    from hercules_opt.reporting.audits import audit_document, audit_page
+
+    problem = read_problem(load_instance(instance), None if table is None else read_table(table), table)
+    read = read_plan(plan, problem)
+    found = audit(problem, read)
+    if as_json:
+        show_json("verify", {"plan": str(plan), **audit_document(read, found)})
+    else:
+        show(*audit_page(read, found, plan))
+    return ExitCode.VIOLATIONS if found.violations else ExitCode.DONE

@@ -1,0 +1,85 @@
+"""What ``verify`` found, for people and as plain data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from hercules_opt.provisioning.plan import Plan
+from hercules_opt.provisioning.verify import Audit
+from hercules_opt.reporting.text import plural, printable
+
+#: Violations that are printed; the others are counted.
+MOST_VIOLATIONS = 50
+
+
+def audit_document(plan: Plan, audit: Audit) -> dict[str, Any]:
+    """Return the audit of a plan as plain data."""
+    return {
+        "status": plan.status,
+        "true": not audit.violations,
+        "violations": [
+            {"code": found.code, "interval": found.interval, "text": found.text} for found in audit.violations
+        ],
+        "bounds": dict(Counter(entry.label for entry in audit.intervals)),
+        "intervals": [
+            {
+                "interval": entry.interval,
+                "certified_bound_w": entry.certified_bound_w,
+                "claimed_bound_w": entry.claimed_bound_w,
+                "bound": entry.label,
+            }
+            for entry in audit.intervals
+        ],
+    }
+
+
+def audit_page(plan: Plan, audit: Audit, path: Path) -> list[RenderableType]:
+    """Return the audit of a plan as lines."""
+    name = printable(str(path))
+    if not audit.violations:
+        lines = [
+            Text(f"{name}: verified, every claim was recomputed in exact arithmetic without the solvers."),
+            Text(proof_line(plan, audit)),
+        ]
+        return list(lines)
+    wrong = len(audit.violations)
+    head = Text(f"{name}: not true, {plural(wrong, 'violation')}", style="bold")
+    listed = [Text(f"  {printable(str(found))}") for found in audit.violations[:MOST_VIOLATIONS]]
+    if wrong > MOST_VIOLATIONS:
+        listed.append(Text(f"  and {wrong - MOST_VIOLATIONS:,} more; --json has them all"))
+    return [head, *listed]
+
+
+def proof_line(plan: Plan, audit: Audit | None) -> str:
+    """Return how many intervals are proven, and by whom: "48 of 48 intervals proven optimal (...)".
+
+    Without an audit the plan's own words are taken.
+    """
+    total = len(plan.interval_status)
+    labels = _labels(plan, audit)
+    parts = []
+    for status, words in (("optimal", "proven optimal"), ("infeasible", "infeasible")):
+        vouched = Counter(
+            label for label, own in zip(labels, plan.interval_status, strict=True) if own == status
+        )
+        if vouched:
+            by_whom = (
+                f"{vouched['certified']} certified by multipliers, {vouched['claimed']} by the solver's claim"
+            )
+            parts.append(f"{sum(vouched.values())} of {plural(total, 'interval')} {words} ({by_whom})")
+    for status, words in (("feasible", "covered without a proof of optimality"), ("unknown", "not covered")):
+        count = plan.interval_status.count(status)
+        if count:
+            parts.append(f"{count} of {plural(total, 'interval')} {words}")
+    return "; ".join(parts)
+
+
+def _labels(plan: Plan, audit: Audit | None) -> list[str]:
+    if audit is None or not audit.intervals:
+        return list(plan.bound_source)
+    return ["claimed" if entry.label == "solver's claim" else entry.label for entry in audit.intervals]

@@ -1,0 +1,66 @@
+"""The efficiency table for people: QPS per watt of every pair, and the best server type of each model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
+from hercules_opt.reporting.grid import Grid
+from hercules_opt.reporting.text import NOTHING, percent, short
+
+
+def per_watt(pair: PairEfficiency | None) -> float | None:
+    """Return QPS per watt, or ``None`` where it is unknown."""
+    if pair is None or pair.qps is None or pair.power_w is None:
+        return None
+    return pair.qps / pair.power_w
+
+
+def efficiency_grid(table: EfficiencyTable, server_types: Sequence[str], models: Sequence[str]) -> Grid:
+    """Return QPS per watt, server types down and models across; the best of a model has a star."""
+    best = {model: _best(table, server_types, model, per_watt) for model in models}
+    rows = []
+    for server_type in server_types:
+        cells = [server_type]
+        for model in models:
+            star = "*" if best[model][:1] == [server_type] else " "
+            cells.append(short(per_watt(table.get(server_type, model))) + star)
+        rows.append(tuple(cells))
+    title = "QPS per watt (* the model's best; - cannot serve, or unknown)"
+    return Grid(title, ("server type", *(f"{model} " for model in models)), tuple(rows), most_rows=40)
+
+
+def best_grid(table: EfficiencyTable, server_types: Sequence[str], models: Sequence[str]) -> Grid:
+    """Return each model's best server type by QPS of one server and by QPS per watt, and how far it leads."""
+    rows = []
+    for model in models:
+        row = [model]
+        for worth in (_rate, per_watt):
+            ranked = _best(table, server_types, model, worth)
+            row += _leader(ranked, [worth(table.get(name, model)) or 0.0 for name in ranked])
+        rows.append(tuple(row))
+    header = ("model", "most QPS", "QPS", "ahead", "most QPS per W", "QPS/W", "ahead ")
+    title = "Best server type of each model, and its lead over the second best"
+    return Grid(title, header, tuple(rows), most_rows=40, left=(1, 4))
+
+
+def _rate(pair: PairEfficiency | None) -> float | None:
+    return None if pair is None else pair.qps
+
+
+def _best(
+    table: EfficiencyTable,
+    server_types: Sequence[str],
+    model: str,
+    worth: Callable[[PairEfficiency | None], float | None],
+) -> list[str]:
+    """Return the server types that can serve a model, best first."""
+    known = [(worth(table.get(name, model)), name) for name in server_types]
+    return [name for value, name in sorted(known, key=lambda pair: -(pair[0] or 0.0)) if value is not None]
+
+
+def _leader(ranked: Sequence[str], values: Sequence[float]) -> list[str]:
+    if not ranked:
+        return [NOTHING] * 3
+    lead = percent(values[0] / values[1] - 1) if len(values) > 1 else "alone"
+    return [ranked[0], short(values[0]), lead]

@@ -1,0 +1,93 @@
+"""One plan: its intervals, its use of each server type, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hercules_opt.problem.instance import Instance
+from hercules_opt.provisioning.plan import FloatArray, Plan
+from hercules_opt.reporting.grid import Grid
+from hercules_opt.reporting.text import NOTHING, clock, number, percent, plural, seconds
+
+_STOPPED = {
+    "time_limit": "the time limit",
+    "node_limit": "the limit of the search tree",
+    "solver_failure": "a failure of the solver",
+    "interrupt": "an interrupt",
+}
+
+
+def interval_starts_h(instance: Instance) -> FloatArray:
+    """Return the hour at which each interval starts, counted from the first midnight, shape (t,)."""
+    ends: FloatArray = np.cumsum(instance.duration_h)
+    return instance.day.start_h + np.concatenate([[0.0], ends[:-1]])
+
+
+def intervals_grid(instance: Instance, plan: Plan) -> Grid:
+    """Return power, servers, bound and status of every interval."""
+    rows = []
+    for t, start_h in enumerate(interval_starts_h(instance)):
+        short = float(plan.shortfall[t].sum())
+        rows.append(
+            (
+                f"{t}  {clock(float(start_h))}",
+                number(float(plan.power_w[t])),
+                f"{int(plan.servers[t]):,}",
+                number(float(plan.interval_bound[t])),
+                _gap(float(plan.interval_gap[t])),
+                number(short) if short else NOTHING,
+                plan.interval_status[t],
+            )
+        )
+    header = ("interval", "power W", "servers", "bound W", "gap", "QPS short", "status")
+    return Grid("Intervals", header, tuple(rows), left=(6,))
+
+
+def _gap(gap: float) -> str:
+    if np.isnan(gap):
+        return NOTHING
+    return "0" if gap == 0 else f"{100 * gap:.2g} %"
+
+
+def use_grid(instance: Instance, plans: Sequence[Plan]) -> Grid:
+    """Return the servers of each type that each plan uses: mean over the day, and most at a time."""
+    hours = instance.duration_h / instance.duration_h.sum()
+    header: list[str] = ["server type", "available"]
+    columns: list[list[str]] = []
+    for plan in plans:
+        used = plan.counts.sum(axis=2)
+        header += [f"{plan.policy} mean", "peak"]
+        columns.append([number(float(mean)) for mean in hours @ used])
+        columns.append([f"{int(most):,}" for most in used.max(axis=0)])
+    available = [f"{int(count):,}" for count in instance.available]
+    rows = tuple(zip(instance.servers, available, *columns, strict=True))
+    return Grid("Servers of each type in use", tuple(header), rows)
+
+
+def mean_line(plan: Plan) -> str:
+    """Return the plan's mean power with its bound, in one line."""
+    took = f"{seconds(plan.runtime_s)}"
+    if plan.objective is None:
+        return f"No mean power: not every interval is covered. Took {took}."
+    bound = "" if plan.bound is None else f", no plan needs less than {number(plan.bound)} W"
+    return f"Mean provisioned power {number(plan.objective)} W{bound}. Took {took}."
+
+
+def ending_line(plan: Plan) -> str | None:
+    """Return why a plan is less than was asked for, in one line; ``None`` if it is not."""
+    total = len(plan.interval_status)
+    missing = total - int(plan.covered.sum())
+    if plan.status == "infeasible":
+        names = [str(t) for t, status in enumerate(plan.interval_status) if status == "infeasible"]
+        listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        return f"infeasible: no plan covers the loads of {plural(len(names), 'interval')} ({listed})"
+    why = _STOPPED.get(plan.stopped_by or "", plan.stopped_by or "")
+    if missing:
+        ended = f"stopped by {why}" if why else f"policy {plan.policy} found no cover"
+        return f"{ended}: there is no whole plan, {missing} of {plural(total, 'interval')} are not covered"
+    if why and (plan.gap is None or plan.gap > plan.requested_gap):
+        worst = "without a bound" if plan.gap is None else f"with a gap of at most {percent(plan.gap)}"
+        return f"stopped by {why}: there is a plan for all {plural(total, 'interval')}, {worst}"
+    return None
