@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hercules_opt.problem.library import library_names
     from hercules_opt.problem.loading import load_instance, save_instance
     from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
+    from hercules_opt.provisioning.compare import Comparison, compare
     from hercules_opt.provisioning.plan import Plan
     from hercules_opt.provisioning.plan_files import load_plan, plan_to_json, save_plan, save_plan_csv
     from hercules_opt.provisioning.policies.greedy import Greedy
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from hercules_opt.simulation.stages import Stage, Trace
 
 _HOMES = {
+    "Comparison": "provisioning.compare",
     "Audit": "provisioning.verify",
     "EfficiencyTable": "problem.table",
     "Greedy": "provisioning.policies.greedy",
@@ -46,6 +48,7 @@ _HOMES = {
     "Violation": "provisioning.verify",
     "audit": "provisioning.verify",
     "catalogue": "problem.catalogue",
+    "compare": "provisioning.compare",
     "json_schema": "problem.json_schema",
     "largest_load": "simulation.largest_load",
     "library_names": "problem.library",
@@ -61,6 +64,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Comparison",
     "Audit",
     "EfficiencyTable",
     "Greedy",
@@ -78,6 +82,7 @@ __all__ = [
     "__version__",
     "audit",
     "catalogue",
+    "compare",
     "json_schema",
     "largest_load",
     "library_names",
