@@ -20,6 +20,9 @@ from hercules_opt.hardware.stages import Stage, time_at
 #: -zeta(1/2) / sqrt(2 pi), twice: the correction from a diffusion to a Gaussian random walk (Siegmund 1979).
 _WALK_CORRECTION = 1.1652
 
+#: Times that the occupation is substituted into itself.
+_SUBSTITUTIONS = 2
+
 
 class FusedStage(NamedTuple):
     """A fused stage and the pieces that reach it: items per piece, and the mean of a length-biased query."""
@@ -69,22 +72,39 @@ def fused_saturation_items_s(fused: FusedStage) -> jax.Array:
     return fused.stage.servers * fused.largest_items / full
 
 
-def _busy_batch_items(fused: FusedStage, items_s: jax.Array) -> jax.Array:
-    """Return the mean batch of a busy instance: B = piece * h(a), where a pieces arrive between two starts.
+class _Cycle(NamedTuple):
+    """Batches in balance at one degree of occupation: mean items, time between starts, its slope per item, rho."""
+
+    items: jax.Array
+    time_s: jax.Array
+    slope_s: jax.Array
+    rho: jax.Array
+    busy: jax.Array
+    seen: jax.Array
+
+
+def _cycle(fused: FusedStage, items_s: jax.Array, occupation: jax.Array) -> _Cycle:
+    """Return the batches of busy instances: B = piece * h(a), where a pieces arrive between two starts.
 
     h(a) = a / (1 - exp(-a)), the mean of a Poisson number that is not 0, is replaced by
     a / 2 + sqrt(a^2 / 4 + 1) (the same limits and slopes, within 5 % between them), for which
     B / piece - piece / B = a. With the service time taken as the chord between one piece and the largest
     batch this is a quadratic equation for B.
     """
-    piece, largest = fused.piece_items, fused.largest_items
-    small, large = time_at(fused.stage, piece).end, time_at(fused.stage, largest).end
+    g, piece, largest = fused.stage.servers, fused.piece_items, fused.largest_items
+    small = time_at(fused.stage, piece).at(occupation) / g
+    large = time_at(fused.stage, largest).at(occupation) / g
     slope = (large - small) / larger(largest - piece, 1e-9 * largest)
     fixed = larger(small - slope * piece, 0.0)
-    share = items_s / fused.stage.servers
-    rest = larger(1.0 - share * slope, 1e-9)
-    batch = (share * fixed + jnp.sqrt((share * fixed) ** 2 + 4.0 * piece**2 * rest)) / (2.0 * rest)
-    return clipped(batch, smaller(piece, largest), largest)
+    rest = larger(1.0 - items_s * slope, 1e-9)
+    root = jnp.sqrt((items_s * fixed) ** 2 + 4.0 * piece**2 * rest)
+    batch = clipped((items_s * fixed + root) / (2.0 * rest), smaller(piece, largest), largest)
+    time = small + slope * (batch - piece)
+    a = items_s * time / piece
+    rho = a / (a + jnp.exp(-a))
+    busy = waiting_probability(rho, g)
+    seen = clipped((g * rho - busy) / larger(g - 1.0, 1e-2), 0.0, 1.0)
+    return _Cycle(batch, time, slope, rho, busy, seen)
 
 
 def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoad:
@@ -94,15 +114,12 @@ def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoa
     with kappa = items per second x seconds per item / instances, its variance is N E[S^2] / (1 - kappa^2).
     """
     g, items_s = fused.stage.servers, load_qps * sizes.mean
-    batch = _busy_batch_items(fused, items_s)
-    cycle = time_at(fused.stage, batch).end / g
-    a = items_s * cycle / fused.piece_items
-    rho = a / (a + jnp.exp(-a))
-    busy = waiting_probability(rho, g)
-    seen = clipped((g * rho - busy) / larger(g - 1.0, 1e-2), 0.0, 1.0)
-
+    # Batches start at the occupation that they find; begun from full occupation, two substitutions settle it.
+    state = _cycle(fused, items_s, jnp.ones(()))
+    for _ in range(_SUBSTITUTIONS):
+        state = _cycle(fused, items_s, state.seen)
+    batch, cycle, slope = state.items, state.time_s, state.slope_s
     full_cycle = time_at(fused.stage, fused.largest_items).end / g
-    slope = larger(full_cycle - cycle, 0.0) / larger(fused.largest_items - batch, 1e-6 * fused.largest_items)
     kappa = smaller(items_s * slope, 0.999)
     variance = batch * fused.biased_items / (1.0 - kappa**2)
     cycle_variance = slope**2 * variance
@@ -116,7 +133,7 @@ def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoa
     reached = jnp.exp(-larger(fused.largest_items - batch, 0.0) / jnp.sqrt(variance))
     left = jnp.exp(-_WALK_CORRECTION * drift / jnp.sqrt(walk)) * reached
     left_rate = 2.0 * drift / walk * fused.largest_items / full_cycle
-    return FusedLoad(rho, busy, seen, batch, found, shared, noise, left, left_rate)
+    return FusedLoad(state.rho, state.busy, state.seen, batch, found, shared, noise, left, left_rate)
 
 
 def exponential_fit(mean: jax.Array, variance: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

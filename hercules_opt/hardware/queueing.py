@@ -42,12 +42,16 @@ class SplitWork(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """Part of a mixture: own service uniform in lo..hi per cell, plus a wait of Exp(``rate``) if given."""
+    """Part of a mixture: own service uniform in lo..hi per cell, and a wait of Exp(``rate``).
+
+    Queries wait with probability ``waits``.
+    """
 
     lo_s: jax.Array
     hi_s: jax.Array
     weight: jax.Array
-    rate: jax.Array | None
+    waits: jax.Array
+    rate: jax.Array
 
 
 class SplitLoad(NamedTuple):
