@@ -9,10 +9,12 @@ import typer
 from typer.core import TyperGroup
 
 from hercules_opt._version import __version__
+from hercules_opt.cli.compare import compare
 from hercules_opt.cli.errors import guarded
 from hercules_opt.cli.instances import instances
 from hercules_opt.cli.output import write_stdout
 from hercules_opt.cli.provision import provision
+from hercules_opt.cli.run import run
 from hercules_opt.cli.validate import validate
 from hercules_opt.cli.verify import verify
 from hercules_opt.errors import InputError, nearest_name
@@ -73,7 +75,7 @@ def build() -> typer.Typer:
         epilog=_FIRST_STEPS,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (provision, verify, validate, instances):
+    for command in (run, provision, compare, verify, validate, instances):
         app.command()(command)
     return app
 

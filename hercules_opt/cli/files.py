@@ -66,7 +66,7 @@ def check_writable(path: Path) -> None:
     _check_parent(path)
 
 
-def check_folder(folder: Path, names: Mapping[str, object] | tuple[str, ...]) -> None:
+def check_folder(folder: Path, names: tuple[str, ...]) -> None:
     """Raise ``InputError`` unless a result folder can be made, or holds nothing but an earlier result."""
     if folder.is_dir():
         others = sorted(entry.name for entry in folder.iterdir() if entry.name not in names)
@@ -78,12 +78,12 @@ def check_folder(folder: Path, names: Mapping[str, object] | tuple[str, ...]) ->
     _check_parent(folder.resolve())
 
 
-def write_folder(folder: Path, writers: Mapping[str, Writer]) -> None:
+def write_folder(folder: Path, writers: Mapping[str, Writer], replaceable: tuple[str, ...]) -> None:
     """Write a folder of files whole or not at all: beside it first, then renamed into place.
 
-    A folder that holds an earlier result is replaced as a whole.
+    A folder that holds nothing but ``replaceable`` files is replaced as a whole.
     """
-    check_folder(folder, tuple(writers))
+    check_folder(folder, replaceable)
     target = folder.resolve()
     try:
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

@@ -27,12 +27,17 @@ def show(*parts: RenderableType) -> None:
     write_stdout(_without_trailing_blanks(captured.get()))
 
 
-def show_json(command: str, document: Mapping[str, Any]) -> None:
-    """Print one JSON document on stdout: schema version, version and command first, ``None`` as null."""
+def document(command: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON document: its layout's version, the program's and the command before the content."""
     from hercules_opt import __version__
 
-    head = {"schema_version": JSON_SCHEMA_VERSION, "command": command, "version": __version__}
-    write_stdout(json.dumps({**head, **document}, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    return {"schema_version": JSON_SCHEMA_VERSION, "command": command, "version": __version__, **content}
+
+
+def show_json(command: str, content: Mapping[str, Any]) -> None:
+    """Print one JSON document on stdout."""
+    text = json.dumps(document(command, content), indent=1, allow_nan=False, ensure_ascii=False)
+    write_stdout(text + "\n")
 
 
 def tell(text: str) -> None:

@@ -54,7 +54,7 @@ def provision(
         plan = solve(problem, policy=policy, gap=gap, time_limit_s=time_limit_s, progress=progress)
     if out is not None:
         _write(plan, out)
-    _print(day, rates, plan, as_json=as_json)
+    print_plan(day, rates, plan, as_json=as_json)
     if out is not None:
         tell(f"wrote {out}")
     hint(f"\nNext: hercules-opt verify {instance} {out or 'PLAN'}")
@@ -70,7 +70,8 @@ def _write(plan: Plan, out: Path) -> None:
         save_plan(plan, out)
 
 
-def _print(instance: Instance, table: EfficiencyTable | None, plan: Plan, *, as_json: bool) -> None:
+def print_plan(instance: Instance, table: EfficiencyTable | None, plan: Plan, *, as_json: bool) -> None:
+    """Print one plan: terms, intervals, use of the server types, proof."""
     from rich.text import Text
 
     from hercules_opt.provisioning.plan_files import plan_to_json
@@ -83,5 +84,5 @@ def _print(instance: Instance, table: EfficiencyTable | None, plan: Plan, *, as_
         return
     show(
         terms_page(instance, table, [plan]), Text(), intervals_grid(instance, plan), Text(),
-        use_grid(instance, [plan]), Text(), Text(mean_line(plan)), Text(proof_line(plan, None)),
+        use_grid(instance, {plan.policy: plan}), Text(), Text(mean_line(plan)), Text(proof_line(plan, None)),
     )  # fmt: skip

@@ -41,18 +41,19 @@ def audit_document(plan: Plan, audit: Audit) -> dict[str, Any]:
 def audit_page(plan: Plan, audit: Audit, path: Path) -> list[RenderableType]:
     """Return the audit of a plan as lines."""
     name = printable(str(path))
-    if not audit.violations:
-        lines = [
-            Text(f"{name}: verified, every claim was recomputed in exact arithmetic without the solvers."),
-            Text(proof_line(plan, audit)),
-        ]
-        return list(lines)
+    if audit.violations:
+        return [Text(line) for line in violation_lines(name, audit)]
+    verified = f"{name}: verified, every claim was recomputed in exact arithmetic without the solvers"
+    return [Text(verified), Text(proof_line(plan, audit))]
+
+
+def violation_lines(name: str, audit: Audit) -> list[str]:
+    """Return the claims of a plan that are not true, one per line below a heading."""
     wrong = len(audit.violations)
-    head = Text(f"{name}: not true, {plural(wrong, 'violation')}", style="bold")
-    listed = [Text(f"  {printable(str(found))}") for found in audit.violations[:MOST_VIOLATIONS]]
+    listed = [f"  {printable(str(found))}" for found in audit.violations[:MOST_VIOLATIONS]]
     if wrong > MOST_VIOLATIONS:
-        listed.append(Text(f"  and {wrong - MOST_VIOLATIONS:,} more; --json has them all"))
-    return [head, *listed]
+        listed.append(f"  and {wrong - MOST_VIOLATIONS:,} more; --json has them all")
+    return [f"{name}: not true, {plural(wrong, 'violation')}", *listed]
 
 
 def proof_line(plan: Plan, audit: Audit | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -51,14 +51,14 @@ def _gap(gap: float) -> str:
     return "0" if gap == 0 else f"{100 * gap:.2g} %"
 
 
-def use_grid(instance: Instance, plans: Sequence[Plan]) -> Grid:
-    """Return the servers of each type that each plan uses: mean over the day, and most at a time."""
+def use_grid(instance: Instance, plans: Mapping[str, Plan]) -> Grid:
+    """Return the servers of each type that each named plan uses: mean over the day, and most at a time."""
     hours = instance.duration_h / instance.duration_h.sum()
     header: list[str] = ["server type", "available"]
     columns: list[list[str]] = []
-    for plan in plans:
+    for name, plan in plans.items():
         used = plan.counts.sum(axis=2)
-        header += [f"{plan.policy} mean", "peak"]
+        header += [f"{name} mean", "peak"]
         columns.append([number(float(mean)) for mean in hours @ used])
         columns.append([f"{int(most):,}" for most in used.max(axis=0)])
     available = [f"{int(count):,}" for count in instance.available]

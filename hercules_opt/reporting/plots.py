@@ -6,7 +6,7 @@ of Okabe and Ito, which people with colour blindness can tell apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,23 +59,21 @@ def servers_by_type(axes: Axes, instance: Instance, plan: Plan, most_types: int 
     _legend(axes, reverse=True)
 
 
-def power_over_day(axes: Axes, instance: Instance, plans: Sequence[Plan]) -> None:
-    """Draw the provisioned power of plans over the day; intervals that a plan does not cover are left out.
+def power_over_day(axes: Axes, instance: Instance, plans: Mapping[str, Plan]) -> None:
+    """Draw the provisioned power of named plans over the day; an interval that is not covered is left out.
 
     Raises
     ------
     InputError
         If a plan is not one of the instance.
     """
-    edges = _edges_h(instance, plans)
-    most_w = max((float(plan.power_w.max(initial=0.0)) for plan in plans), default=0.0)
+    edges = _edges_h(instance, list(plans.values()))
+    most_w = max((float(plan.power_w.max(initial=0.0)) for plan in plans.values()), default=0.0)
     unit, factor = ("kW", 1e-3) if most_w >= 10_000 else ("W", 1.0)
-    for number, plan in enumerate(plans):
+    for number, (name, plan) in enumerate(plans.items()):
         power = np.where(plan.covered, plan.power_w, np.nan) * factor
         colour, style = COLOURS[number % len(COLOURS)], _STYLES[number % len(_STYLES)]
-        axes.stairs(
-            power, edges, baseline=None, color=colour, linestyle=style, linewidth=1.8, label=plan.policy
-        )
+        axes.stairs(power, edges, baseline=None, color=colour, linestyle=style, linewidth=1.8, label=name)
     _hours_across(axes, edges)
     axes.set_ylim(bottom=0)
     axes.set_ylabel(f"provisioned power, {unit}")

@@ -1,0 +1,145 @@
+"""``hercules-opt run``: the main job, both stages, and greedy beside them."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hercules_opt.cli.errors import ExitCode
+from hercules_opt.cli.files import Writer, check_folder, read_problem, write_folder
+from hercules_opt.cli.options import (
+    DEFAULT_GAP,
+    GapOption,
+    InstanceArgument,
+    JsonOption,
+    SeedOption,
+    TimeLimitOption,
+)
+from hercules_opt.cli.outcome import plan_exit_code, tell_ending
+from hercules_opt.cli.output import document, hint, show, show_json, tell
+from hercules_opt.cli.progress import progress_bar
+from hercules_opt.cli.provision import print_plan
+from hercules_opt.cli.tables import table_of
+
+if TYPE_CHECKING:
+    from hercules_opt.problem.instance import Instance
+    from hercules_opt.problem.table import EfficiencyTable
+    from hercules_opt.provisioning.plan import Plan
+    from hercules_opt.provisioning.problem import ProvisioningProblem
+    from hercules_opt.reporting.day import DayReport
+
+#: What ``--out`` writes.
+FILES = ("table.csv", "plan-hercules.json", "plan-greedy.json", "report.json")
+
+
+def run(
+    instance: InstanceArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help=f"Write {', '.join(FILES)} into a new folder."),
+    ] = None,
+    gap: GapOption = DEFAULT_GAP,
+    time_limit_s: TimeLimitOption = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> ExitCode:
+    """Plan a day: efficiency table, hercules and greedy, both verified, and their comparison."""
+    from hercules_opt.problem.loading import load_instance
+
+    if out is not None:
+        check_folder(out, FILES)
+    day = load_instance(instance)
+    table = table_of(day, seed=seed)
+    problem = read_problem(day, table, None)
+    from hercules_opt.provisioning.provision import provision
+
+    with progress_bar("hercules") as progress:
+        plan = provision(problem, gap=gap, time_limit_s=time_limit_s, progress=progress)
+    try:
+        report = None if plan.stopped_by == "interrupt" else _report(day, table, problem, plan, seed)
+    except KeyboardInterrupt:
+        report = None
+    if report is None:
+        return _interrupted(day, table, plan, out, as_json=as_json)
+    return _finished(report, instance, out, as_json=as_json)
+
+
+def _report(
+    day: Instance, table: EfficiencyTable, problem: ProvisioningProblem, plan: Plan, seed: int
+) -> DayReport:
+    """Plan the day by greedy too, check both plans, compare them."""
+    from hercules_opt.provisioning.compare import compare
+    from hercules_opt.provisioning.provision import provision
+    from hercules_opt.provisioning.verify import audit
+    from hercules_opt.reporting.day import DayReport
+
+    plans = {"hercules": plan, "greedy": provision(problem, policy="greedy")}
+    with progress_bar("checks") as progress:
+        audits = tuple(audit(problem, entry) for entry in plans.values())
+        comparison = compare(problem, list(plans.values()), seed=seed, progress=progress)
+    return DayReport(day, table, plans, audits, comparison)
+
+
+def _finished(report: DayReport, instance: str, out: Path | None, *, as_json: bool) -> ExitCode:
+    from hercules_opt.provisioning.plan_files import save_plan
+    from hercules_opt.reporting.day import day_document, day_page
+
+    content = day_document(report)
+    if out is not None:
+        writers: dict[str, Writer] = {
+            "table.csv": report.table.to_csv,
+            "plan-hercules.json": partial(save_plan, report.plans["hercules"]),
+            "plan-greedy.json": partial(save_plan, report.plans["greedy"]),
+            "report.json": partial(_write_json, document("run", content)),
+        }
+        _write(out, writers)
+    if as_json:
+        show_json("run", content)
+    else:
+        show(*day_page(report))
+        _hint_next(instance, out)
+    ending = tell_ending(report.plans["hercules"])
+    if report.violations:
+        tell("a plan of ours is not true: this is a bug, please report it with the input")
+        return ExitCode.VIOLATIONS
+    return ending
+
+
+def _interrupted(
+    day: Instance, table: EfficiencyTable, plan: Plan, out: Path | None, *, as_json: bool
+) -> ExitCode:
+    """Save and print what was found so far."""
+    from hercules_opt.provisioning.plan_files import save_plan
+
+    if out is not None:
+        _write(out, {"table.csv": table.to_csv, "plan-hercules.json": partial(save_plan, plan)})
+    print_plan(day, table, plan, as_json=as_json)
+    if plan_exit_code(plan) != ExitCode.INTERRUPTED:
+        tell("interrupted before the comparison; the plan of hercules is whole")
+    else:
+        tell_ending(plan)
+    return ExitCode.INTERRUPTED
+
+
+def _write(out: Path, writers: dict[str, Writer]) -> None:
+    write_folder(out, writers, FILES)
+    tell(f"wrote {', '.join(writers)} into {out}")
+
+
+def _write_json(content: dict[str, object], path: Path) -> None:
+    from hercules_opt.problem.files import write_text
+
+    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def _hint_next(instance: str, out: Path | None) -> None:
+    if out is None:
+        hint(f"\nNext: hercules-opt run {instance} --out day    writes table, plans and report into a folder")
+    else:
+        hint(
+            f"\nNext: hercules-opt verify {instance} {out / 'plan-hercules.json'}    checks every claim again"
+        )
