@@ -1,7 +1,7 @@
 """Heterogeneity-aware inference serving for recommendation (Hercules, HPCA 2022).
 
-Stage 1 schedules one server, stage 2 provisions the cluster. Names are loaded on first use, so that importing the
-package stays cheap.
+Stage 1 schedules one server, stage 2 provisions the cluster. Names are loaded on first use, so that importing
+the package stays cheap.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Comparison",
     "Audit",
+    "Comparison",
     "EfficiencyTable",
     "Greedy",
     "InputError",
