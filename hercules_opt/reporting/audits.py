@@ -6,12 +6,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.verify import Audit
-from hercules_opt.reporting.text import plural, printable
+from hercules_opt.reporting.text import percent, plural, printable
 
 #: Violations that are printed; the others are counted.
 MOST_VIOLATIONS = 50
@@ -73,11 +74,22 @@ def proof_line(plan: Plan, audit: Audit | None) -> str:
                 f"{vouched['certified']} certified by multipliers, {vouched['claimed']} by the solver's claim"
             )
             parts.append(f"{sum(vouched.values())} of {plural(total, 'interval')} {words} ({by_whom})")
-    for status, words in (("feasible", "covered without a proof of optimality"), ("unknown", "not covered")):
-        count = plan.interval_status.count(status)
-        if count:
-            parts.append(f"{count} of {plural(total, 'interval')} {words}")
+    covered = plan.interval_status.count("feasible")
+    if covered:
+        parts.append(f"{covered} of {plural(total, 'interval')} covered, {_distance(plan)}")
+    missing = plan.interval_status.count("unknown")
+    if missing:
+        parts.append(f"{missing} of {plural(total, 'interval')} not covered")
     return "; ".join(parts)
+
+
+def _distance(plan: Plan) -> str:
+    """Return how far from the optimum the covered intervals may be that are not proven optimal."""
+    feasible = np.array([status == "feasible" for status in plan.interval_status])
+    gaps = plan.interval_gap[feasible]
+    return (
+        "without a bound" if np.isnan(gaps).any() else f"with a gap of at most {percent(float(gaps.max()))}"
+    )
 
 
 def _labels(plan: Plan, audit: Audit | None) -> list[str]:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
-from hercules_opt.provisioning.compare import Comparison, GreedyOrders, PlanFigures
+from hercules_opt.provisioning.compare import Comparison, PlanFigures
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.verify import Audit
 from hercules_opt.reporting.audits import audit_document, proof_line, violation_lines
@@ -20,7 +20,7 @@ from hercules_opt.reporting.grid import Grid
 from hercules_opt.reporting.pairs import Pairs
 from hercules_opt.reporting.plans import interval_starts_h, use_grid
 from hercules_opt.reporting.terms import policy_document, terms_document, terms_page
-from hercules_opt.reporting.text import number, percent, plural, seconds
+from hercules_opt.reporting.text import NOTHING, number, one_decimal, percent, plural, seconds
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,17 @@ def day_page(report: DayReport) -> list[RenderableType]:
 def day_grid(report: DayReport) -> Grid:
     """Return power, servers and the saving against greedy over the day, a column per plan."""
     plans = report.comparison.plans
-    total = report.comparison.intervals
+    total, orders = report.comparison.intervals, report.comparison.greedy_orders
     measures: list[tuple[str, Callable[[PlanFigures], str]]] = [
         ("mean power, W", lambda plan: number(plan.mean_power_w)),
         ("peak power, W", lambda plan: number(plan.peak_power_w)),
-        ("mean servers", lambda plan: number(plan.mean_servers)),
+        ("mean servers", lambda plan: one_decimal(plan.mean_servers)),
         ("peak servers", lambda plan: f"{plan.peak_servers:,}"),
         ("intervals covered", lambda plan: f"{total - len(plan.uncovered)} of {total}"),
         ("saving against greedy", _saving),
+        ("  in its best order", lambda plan: _saving_against(orders.least_w, plan)),
+        ("  in its median order", lambda plan: _saving_against(orders.median_w, plan)),
+        ("  in its worst order", lambda plan: _saving_against(orders.most_w, plan)),
     ]
     rows = tuple((label, *(text(plan) for plan in plans)) for label, text in measures)
     return Grid("The day", ("", *report.plans), rows)
@@ -149,29 +152,26 @@ def _saving(plan: PlanFigures) -> str:
     return percent(None if plan.saving is None else plan.saving.share)
 
 
+def _saving_against(mean_w: float | None, plan: PlanFigures) -> str:
+    if mean_w is None or plan.mean_power_w is None:
+        return NOTHING
+    return percent((mean_w - plan.mean_power_w) / mean_w if mean_w else 0.0)
+
+
 def orders_line(report: DayReport) -> str:
-    """Return how greedy depends on the order of its models, and the first plan's saving against that."""
+    """Return how much greedy depends on the order of its models."""
     orders = report.comparison.greedy_orders
     text = (
         f"Greedy depends on the order of its models: of {plural(orders.orders, 'random order')} "
-        f"(seed {orders.seed}), {orders.better} are better than the instance's, {orders.equal} equal, "
-        f"{orders.worse} worse"
+        f"(seed {orders.seed}), {orders.better} need less power than the instance's, "
+        f"{orders.equal} the same, {orders.worse} more"
     )
     if orders.failing:
         text += f"; {orders.failing} leave a load uncovered"
-    return f"{text}.{_spread(report, orders)}"
-
-
-def _spread(report: DayReport, orders: GreedyOrders) -> str:
-    if orders.least_w is None or orders.median_w is None or orders.most_w is None:
-        return ""
-    means = (orders.least_w, orders.median_w, orders.most_w)
-    text = f" Least, median and most: {', '.join(number(mean) for mean in means)} W"
-    name, mean_w = next(iter(report.plans)), report.comparison.plans[0].mean_power_w
-    if mean_w is None:
+    if orders.least_w is None:
         return f"{text}."
-    savings = ", ".join(percent((mean - mean_w) / mean if mean else 0.0) for mean in means)
-    return f"{text}; {name} saves {savings} against them."
+    means = (orders.least_w, orders.median_w, orders.most_w)
+    return f"{text}. Their mean power: least {{}} W, median {{}} W, most {{}} W.".format(*map(number, means))
 
 
 def _endings(report: DayReport) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import numpy as np
 from hercules_opt.problem.instance import Instance
 from hercules_opt.provisioning.plan import FloatArray, Plan
 from hercules_opt.reporting.grid import Grid
-from hercules_opt.reporting.text import NOTHING, clock, number, percent, plural, seconds
+from hercules_opt.reporting.text import NOTHING, clock, number, one_decimal, percent, plural, seconds
 
 _STOPPED = {
     "time_limit": "the time limit",
@@ -54,16 +54,15 @@ def _gap(gap: float) -> str:
 def use_grid(instance: Instance, plans: Mapping[str, Plan]) -> Grid:
     """Return the servers of each type that each named plan uses: mean over the day, and most at a time."""
     hours = instance.duration_h / instance.duration_h.sum()
-    header: list[str] = ["server type", "available"]
-    columns: list[list[str]] = []
-    for name, plan in plans.items():
+    columns: list[list[str]] = [[f"{int(count):,}" for count in instance.available]]
+    for plan in plans.values():
         used = plan.counts.sum(axis=2)
-        header += [f"{name} mean", "peak"]
-        columns.append([number(float(mean)) for mean in hours @ used])
-        columns.append([f"{int(most):,}" for most in used.max(axis=0)])
-    available = [f"{int(count):,}" for count in instance.available]
-    rows = tuple(zip(instance.servers, available, *columns, strict=True))
-    return Grid("Servers of each type in use", tuple(header), rows)
+        peaks = [f"{int(most):,}" for most in used.max(axis=0)]
+        width = max(len(peak) for peak in peaks)
+        means = (one_decimal(float(mean)) for mean in hours @ used)
+        columns.append([f"{mean} / {peak:>{width}}" for mean, peak in zip(means, peaks, strict=True)])
+    rows = tuple(zip(instance.servers, *columns, strict=True))
+    return Grid("Servers of each type in use, mean / peak", ("server type", "available", *plans), rows)
 
 
 def mean_line(plan: Plan) -> str:

@@ -20,8 +20,8 @@ from hercules_opt.reporting.plans import interval_starts_h
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Okabe and Ito (2008), yellow last since it is faint on white.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000", "#F0E442")
+#: Okabe and Ito (2008); black last since it outweighs all others in an area.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
 #: What stands for all types that have no colour of their own.
 GREY = "#BBBBBB"
 
@@ -29,10 +29,21 @@ _STYLES = ("-", "--", "-.", ":")
 _TICK_STEPS_H = (1, 2, 3, 6, 12, 24, 48, 168)
 
 
-def servers_by_type(axes: Axes, instance: Instance, plan: Plan, most_types: int = 7) -> None:
+def servers_by_type(
+    axes: Axes, instance: Instance, plan: Plan, *, beside: Sequence[Plan] = (), most_types: int = 7
+) -> None:
     """Draw the servers in use over the day, stacked by server type.
 
     The types with most server-hours have a colour of their own, the largest at the bottom; the rest is grey.
+
+    Parameters
+    ----------
+    axes, instance, plan
+        Where to draw, and what.
+    beside
+        Plans drawn beside this one: server-hours are summed over all, so that a type has one colour.
+    most_types
+        Types with a colour of their own.
 
     Raises
     ------
@@ -41,9 +52,9 @@ def servers_by_type(axes: Axes, instance: Instance, plan: Plan, most_types: int 
     """
     if not 1 <= most_types <= len(COLOURS):
         raise InputError(f"must be from 1 to {len(COLOURS)}", where="most_types", found=most_types)
-    edges = _edges_h(instance, [plan])
+    edges = _edges_h(instance, [plan, *beside])
     used = plan.counts.sum(axis=2)
-    hours = instance.duration_h @ used
+    hours = sum(instance.duration_h @ entry.counts.sum(axis=2) for entry in (plan, *beside))
     ranked = [int(h) for h in np.argsort(-hours, kind="stable") if hours[h] > 0]
     layers = [(plan.server_types[h], used[:, h], COLOURS[n]) for n, h in enumerate(ranked[:most_types])]
     rest = ranked[most_types:]

@@ -31,6 +31,11 @@ def number(value: float | None) -> str:
     return text.removesuffix(".0")
 
 
+def one_decimal(value: float | None) -> str:
+    """Return a figure with thousands separators and always one decimal, so that columns line up."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:,.1f}"
+
+
 def short(value: float | None) -> str:
     """Return a figure with three significant digits and a prefix, "9.99k" or "0.463"."""
     if value is None or math.isnan(value):
