@@ -1,7 +1,9 @@
 """Service time and memory traffic of one batch, operator by operator.
 
 An operator of a batch of b items takes ``launches + hypot(compute, memory)``: the two limits of a roofline,
-joined smoothly (``efficiency.ROOFLINE_EXPONENT``). Operators of one thread run one after the other.
+joined smoothly (``efficiency.ROOFLINE_EXPONENT``). Operators of one thread run one after the other. Threads that
+share the memory are a closed queueing network: while some gather, others compute, so that the batch of one of k
+threads takes the larger of its time alone and of the time in which the memory serves all k; again a hypot.
 """
 
 from __future__ import annotations
@@ -28,14 +30,14 @@ class Traffic(NamedTuple):
 class HostThread(NamedTuple):
     """One of ``threads`` equal threads on a host.
 
-    ``others`` counts the threads of another stage that draw on the same memory, weighted by how much they
-    draw.
+    ``others`` threads of another stage draw ``others_bytes`` per item from the same memory channels.
     """
 
     threads: jax.Array
     cores: jax.Array
     batch_size: jax.Array
     others: jax.Array
+    others_bytes: jax.Array
 
 
 def soft_excess(value: jax.Array, scale: jax.Array) -> jax.Array:
@@ -58,7 +60,9 @@ class _HostBytes(NamedTuple):
 def _host_bytes(host: Host, ops: Operators, select: jax.Array, thread: HostThread) -> _HostBytes:
     """Return the bytes of each operator that reach DRAM (per batch, per item), and those inside DIMMs.
 
-    Weights and activations of all threads share the last-level cache; what does not fit is streamed.
+    Weights and activations of all threads share the last-level cache; what does not fit is streamed. Rows that the
+    cache holds are read from it, also where there is near-memory processing, which gathers and pools the others;
+    its rate is one of random rows, so that they carry no overhead.
     """
     activations = thread.threads * thread.batch_size * jnp.max(select * ops.activation_bytes)
     resident = jnp.sum(select * ops.weight_bytes) + activations
@@ -67,12 +71,12 @@ def _host_bytes(host: Host, ops: Operators, select: jax.Array, thread: HostThrea
     rows = ops.gather_bytes + ops.rows * host.row_overhead_bytes
     inside = host.has_nmp * ops.pooled
     rewritten = 2.0 * host.bag_rewrite * ops.gather_bytes * (1.0 - inside)
-    commands = inside * (ops.output_bytes + ops.rows * host.nmp_command_bytes)
+    commands = inside * table_miss * (ops.output_bytes + ops.rows * host.nmp_command_bytes)
     return _HostBytes(
         stream_batch=select * miss * ops.weight_bytes,
         stream_item=select * (miss * ops.activation_bytes + rewritten + commands),
         gather_item=select * table_miss * rows * (1.0 - inside),
-        nmp_item=select * rows * inside,
+        nmp_item=select * table_miss * ops.gather_bytes * inside,
     )
 
 
@@ -80,6 +84,11 @@ def host_batch_s(
     host: Host, ops: Operators, select: jax.Array, thread: HostThread, items: jax.Array, busy: jax.Array
 ) -> jax.Array:
     """Return the time of each operator of a batch in seconds, shape (len(busy), len(items), slots).
+
+    The batch takes ``T = hypot(alone, channels, inside)``: its operators one after the other, limited by the
+    thread's cores; the bytes that all threads at work move meanwhile over the channels; and those they gather inside
+    the modules. Of T, an operator is charged its share of each of the three, (a_i a + c_i c + n_i n) / T: the shares
+    add up to T.
 
     Parameters
     ----------
@@ -90,16 +99,30 @@ def host_batch_s(
     busy
         Threads of this stage that run at the same time, this one included, shape (k,).
     """
-    b, k = items[None, :, None], busy[:, None, None] + thread.others
+    b, k = items[None, :, None], busy[:, None, None]
     moved = _host_bytes(host, ops, select, thread)
     speed = thread.cores / (1.0 + host.parallel_loss * (thread.cores - 1.0))
     rows = b + host.half_rows * ops.rows_scale * thread.cores
     compute = select * ops.flops * rows / (speed * host.core_flop_s)
-    per_byte = _hypot(1.0 / (thread.cores * host.core_bytes_s), k / host.bytes_s)
-    streamed = (moved.stream_batch + (moved.stream_item + moved.gather_item) * b) * per_byte
-    inside = moved.nmp_item * b * k / host.nmp_bytes_s
+    streamed = moved.stream_batch + (moved.stream_item + moved.gather_item) * b
     launch = select_launches(ops, select) * (host.launch_s + host.fork_s * jnp.log2(thread.cores))
-    return launch + _hypot(compute, _hypot(streamed, inside))
+    alone = launch + _hypot(compute, streamed / (thread.cores * host.core_bytes_s))
+    channels = streamed * _crowd(streamed, b, k, thread) / host.bytes_s
+    inside = moved.nmp_item * b * k / host.nmp_bytes_s
+    parts = (alone, channels, inside)
+    totals = [jnp.sum(part, axis=2, keepdims=True) for part in parts]
+    whole = _hypot(totals[0], _hypot(totals[1], totals[2]))
+    return sum((part * total for part, total in zip(parts, totals, strict=True)), jnp.zeros(())) / whole
+
+
+def _crowd(streamed: jax.Array, items: jax.Array, busy: jax.Array, thread: HostThread) -> jax.Array:
+    """Return the threads among which the channels are shared while one of ``busy`` threads streams.
+
+    Of another stage's n threads, at most n; and where both stages keep pace, busy x (its bytes / own bytes). The
+    two are joined to 1 / hypot(1 / n, 1 / pace).
+    """
+    own, others = jnp.sum(streamed, axis=2, keepdims=True), thread.others_bytes * items
+    return busy * (1.0 + thread.others * others / _hypot(thread.others * own, busy * others))
 
 
 def select_launches(ops: Operators, select: jax.Array) -> jax.Array:

@@ -92,6 +92,12 @@ class Efficiency(Part):
         le=1,
         description="The hottest share h of the embedding bytes answers h ** access_skew of the lookups.",
     )
+    relative_error: float = Field(
+        default=0.25,
+        ge=0,
+        le=10,
+        description="Stated relative error of a predicted rate; assumed until the constants are calibrated.",
+    )
     reserved_host_memory: float = Field(
         default=0.1, ge=0, lt=1, description="Share of host memory that is kept."
     )

@@ -36,11 +36,11 @@ class FusedStage(NamedTuple):
 class FusedLoad(NamedTuple):
     """A fused stage at a load.
 
-    ``busy`` is the probability that all instances are busy, ``seen`` the share of busy ones that a free one sees.
-    ``batch_items`` is the mean batch of a busy instance and ``cycle_s`` the time between two starts, as an arrival finds
-    it (longer cycles are found more often). A query that comes to busy instances shares its batch with others: their
-    service takes ``shared_s`` in the mean, with a variance of ``shared_variance``. ``left`` is the probability that a batch
-    was full, ``left_rate`` the rate at which the wait for what is ahead decays then.
+    ``busy`` is the probability that all instances are busy, ``seen`` the share of busy ones that a free one
+    sees. ``batch_items`` is the mean batch of a busy instance and ``cycle_s`` the time between two starts, as
+    an arrival finds it (longer cycles are found more often). A query that comes to busy instances shares its
+    batch with others: their service takes ``shared_s`` in the mean, with a variance of ``shared_variance``.
+    ``left`` is the probability that a batch was full, ``left_rate`` the rate at which the wait for what is ahead decays then.
     """
 
     rho: jax.Array
@@ -55,10 +55,10 @@ class FusedLoad(NamedTuple):
 
 
 def fused_stage(stage: Stage, sizes: Sizes, pieces: jax.Array, largest_piece: jax.Array | None) -> FusedStage:
-    """Return the stage with its pieces: ``pieces`` per query, at most ``largest_piece`` items (None: whole queries).
+    """Return the stage with its pieces: ``pieces`` per query, of at most ``largest_piece`` items.
 
-    A piece that does not fit waits for the next batch, so that on average half a (length-biased) piece is missing
-    from a full one.
+    None stands for whole queries. A piece that does not fit waits for the next batch, so that on average half
+    a (length-biased) piece is missing from a full one.
     """
     biased = jnp.asarray(sizes.square / sizes.mean)
     missing = biased if largest_piece is None else smaller(biased, largest_piece)
@@ -73,7 +73,7 @@ def fused_saturation_items_s(fused: FusedStage) -> jax.Array:
 
 
 class _Cycle(NamedTuple):
-    """Batches in balance at one degree of occupation: mean items, time between starts, its slope per item, rho."""
+    """Batches in balance at one degree of occupation: mean items, time between starts, its slope per item."""
 
     items: jax.Array
     time_s: jax.Array
@@ -110,8 +110,8 @@ def _cycle(fused: FusedStage, items_s: jax.Array, occupation: jax.Array) -> _Cyc
 def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoad:
     """Return how a fused stage behaves at a load.
 
-    The batch of one cycle is what arrived in the one before, a compound Poisson number, and its length carries over:
-    with kappa = items per second x seconds per item / instances, its variance is N E[S^2] / (1 - kappa^2).
+    The batch of one cycle is what arrived in the one before, a compound Poisson number, and its length carries
+    over: with kappa = items per second x seconds per item / instances, its variance is N E[S^2] / (1 - kappa^2).
     """
     g, items_s = fused.stage.servers, load_qps * sizes.mean
     # Batches start at the occupation that they find; begun from full occupation, two substitutions settle it.
@@ -137,7 +137,7 @@ def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoa
 
 
 def exponential_fit(mean: jax.Array, variance: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return (probability, mean, constant): an exponential and a constant that have this mean and variance together.
+    """Return (probability, mean, constant) of an exponential plus a constant with this mean and variance.
 
     Where the standard deviation is above the mean there is no constant, and an atom at zero instead.
     """

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from hercules_opt.hardware.fusion import (
     FusedLoad,
     FusedStage,
+    exponential_fit,
     fused_load,
     fused_saturation_items_s,
-    exponential_fit,
     fused_stage,
 )
 from hercules_opt.hardware.packing import Pair
@@ -129,7 +129,7 @@ def _last_items(server: Server) -> jax.Array:
 
 
 def _after_host(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
-    """Return the latency with a last service per edge of the size density, after the host's stage if there is one."""
+    """Return the latency with a last service per edge of the size density, after the host's stage if any."""
     sizes = server.pair.sizes
     if load.host is not None:
         return split_cells(load.host, sizes, service_s)
@@ -137,7 +137,7 @@ def _after_host(server: Server, load: Load, service_s: jax.Array) -> list[Cells]
 
 
 def _shared_after_host(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
-    """Return the same with the spread of what others bring to the batch; of two waits, means and variances add up."""
+    """Return the same with what others bring to the batch; of two waits, means and variances add up."""
     state = load.fused
     assert state is not None
     law = []
@@ -145,12 +145,14 @@ def _shared_after_host(server: Server, load: Load, service_s: jax.Array) -> list
         mean = part.waits / part.rate + state.shared_s
         variance = part.waits * (2.0 - part.waits) / part.rate**2 + state.shared_variance
         waits, mean_s, rest = exponential_fit(mean, variance)
-        law.append(part._replace(lo_s=part.lo_s + rest, hi_s=part.hi_s + rest, waits=waits, rate=1.0 / mean_s))
+        law.append(
+            part._replace(lo_s=part.lo_s + rest, hi_s=part.hi_s + rest, waits=waits, rate=1.0 / mean_s)
+        )
     return law
 
 
 def _behind(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
-    """Return the latency of queries that a full batch left behind: their wait for it outlasts that at the host."""
+    """Return the latency of queries that a full batch left behind: that wait outlasts the one at the host."""
     assert load.fused is not None
     before = jnp.zeros(()) if load.host is None else load.host.free_s
     return [

@@ -111,24 +111,28 @@ def _nodes(count: jax.Array) -> tuple[jax.Array, jax.Array]:
     return half, 1.0 + (count - 1.0) * half
 
 
-def _host_stage(
-    pair: Pair, select: jax.Array, threads: jax.Array, cores: jax.Array, batch: jax.Array, others: jax.Array
-) -> Stage:
-    thread = HostThread(threads, cores, batch, others)
+def _host_stage(pair: Pair, select: jax.Array, thread: HostThread) -> Stage:
+    threads, cores, batch = thread.threads, thread.cores, thread.batch_size
     half, busy = _nodes(threads)
     times = host_batch_s(pair.host, pair.operators, select, thread, batch * half, busy)
     channel, inside = host_traffic(pair.host, pair.operators, select, thread)
     return Stage(threads, cores, batch, jnp.sum(times, axis=2), jnp.zeros(3), channel, inside)
 
 
-def _memory_share(pair: Pair, select: jax.Array, cores: jax.Array, batch: jax.Array) -> jax.Array:
-    """Return the share of its time for which a lone thread of these operators keeps the memory busy."""
-    thread = HostThread(jnp.ones(()), cores, batch, jnp.zeros(()))
-    one = jnp.ones(1)
-    total = jnp.sum(host_batch_s(pair.host, pair.operators, select, thread, batch * one, one))
-    channel, _ = host_traffic(pair.host, pair.operators, select, thread)
-    busy = (channel.batch + channel.item * batch) / smaller(cores * pair.host.core_bytes_s, pair.host.bytes_s)
-    return smaller(busy / total, 1.0)
+def _pipeline(
+    pair: Pair, sparse: jax.Array, dense: jax.Array, first: HostThread, second: HostThread
+) -> tuple[Stage, Stage]:
+    """Return two stages on one host, each with the other's draw on the memory channels."""
+    by_first, by_second = (
+        traffic.item + traffic.batch / thread.batch_size
+        for traffic, thread in (
+            (host_traffic(pair.host, pair.operators, sparse, first)[0], first),
+            (host_traffic(pair.host, pair.operators, dense, second)[0], second),
+        )
+    )
+    first = first._replace(others=second.threads, others_bytes=by_second)
+    second = second._replace(others=first.threads, others_bytes=by_first)
+    return _host_stage(pair, sparse, first), _host_stage(pair, dense, second)
 
 
 def _fused_stage(pair: Pair, select: jax.Array, link_bytes: jax.Array, choice: Choice) -> Stage:
@@ -149,28 +153,28 @@ def network(placement: Placement, pair: Pair, choice: Choice) -> Network:
     dense = 1.0 - sparse
     none = jnp.zeros(())
     m, o, d = choice.threads, choice.cores_per_thread, choice.batch_size
+    thread = HostThread(m, o, d, none, none)
     if placement == "cpu":
-        whole = _host_stage(pair, sparse + dense, m, o, d, none)
+        whole = _host_stage(pair, sparse + dense, thread)
         return Network(whole, None, None, _host_memory(pair, d, m), m * o)
     if placement == "cpu-sd":
         m2, o2 = choice.dense_threads, choice.dense_cores_per_thread
-        first = _host_stage(pair, sparse, m, o, d, m2 * _memory_share(pair, dense, o2, d))
-        second = _host_stage(pair, dense, m2, o2, d, m * _memory_share(pair, sparse, o, d))
+        first, second = _pipeline(pair, sparse, dense, thread, HostThread(m2, o2, d, none, none))
         return Network(first, second, None, _host_memory(pair, d, m + m2), m * o + m2 * o2)
     if placement == "accelerator":
         fused = _fused_stage(pair, sparse + dense, jnp.asarray(pair.input_bytes), choice)
         return Network(None, None, fused, _device_memory(pair, jnp.ones(()), choice), none)
     hot_share = jnp.zeros(()) if placement == "cpu-accelerator" else choice.hot_share
-    hit = _hit_rate(hot_share, pair.access_skew)
+    hit = hit_rate(hot_share, pair.access_skew)
     ids = hit * (pair.input_bytes - pair.dense_input_bytes)
     link = pair.dense_input_bytes + ids + _cold_bytes(pair, 1.0 - hit)
-    first = _host_stage(pair, sparse * (1.0 - hit), m, o, d, none)
+    first = _host_stage(pair, sparse * (1.0 - hit), thread)
     fused = _fused_stage(pair, dense + sparse * hit, link, choice)
     memory = larger(_host_memory(pair, d, m), _device_memory(pair, hot_share, choice))
     return Network(first, None, fused, memory, m * o)
 
 
-def _hit_rate(hot_share: jax.Array, skew: float) -> jax.Array:
+def hit_rate(hot_share: jax.Array, skew: float) -> jax.Array:
     """Return the share of lookups that the hot embeddings answer: 0 where nothing is hot."""
     return jnp.where(hot_share > 0.0, power(jnp.where(hot_share > 0.0, hot_share, 1.0), skew), 0.0)
 
