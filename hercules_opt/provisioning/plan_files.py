@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from hercules_opt.errors import InputError, nearest_name
 from hercules_opt.problem.files import read_json, write_text
 from hercules_opt.problem.provenance import Kind
-from hercules_opt.problem.validation import input_error
+from hercules_opt.problem.validation import broken, input_error
 from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, CertificateKind, Leaf, Node
 from hercules_opt.provisioning.plan import BoundSource, Plan, Status
 
@@ -28,8 +37,23 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=-(10**12), le=10**12)]
 
 
+def _this_version(found: Any) -> Any:
+    if type(found) is not int or found != PLAN_SCHEMA_VERSION:  # true and 1.0 equal 1
+        raise broken(f"must be {PLAN_SCHEMA_VERSION}", found=found)
+    return found
+
+
 class _Layout(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, data: Any) -> Any:
+        known = [field.alias or name for name, field in cls.model_fields.items()]
+        for key in data if isinstance(data, dict) else ():
+            if key not in known:
+                raise broken("unknown key", key=(key,), hint=nearest_name(key, known))
+        return data
 
 
 class _LeafLayout(_Layout):
@@ -45,12 +69,21 @@ class _BranchLayout(_Layout):
     at_least: int = Field(ge=0)
 
 
+def _node_kind(entry: Any) -> str:
+    return "branch" if isinstance(entry, dict) and {"at_most", "at_least"} & entry.keys() else "leaf"
+
+
+_NodeLayout = Annotated[
+    Annotated[_LeafLayout, Tag("leaf")] | Annotated[_BranchLayout, Tag("branch")], Discriminator(_node_kind)
+]
+
+
 class _CertificateLayout(_Layout):
     """Nodes in a list, the root first; a branch names its parts by their place in it."""
 
     kind: CertificateKind
     bound: Number | None
-    nodes: list[_LeafLayout | _BranchLayout] = Field(min_length=1, max_length=100_000)
+    nodes: list[_NodeLayout] = Field(min_length=1, max_length=100_000)
 
 
 class _IntervalLayout(_Layout):
@@ -67,7 +100,7 @@ class _IntervalLayout(_Layout):
 
 class _PlanLayout(_Layout):
     schema_name: Literal["hercules-opt/plan"] = Field(alias="schema")
-    schema_version: Literal[1]
+    schema_version: Annotated[int, BeforeValidator(_this_version)]
     version: str
     policy: str
     solver: str
