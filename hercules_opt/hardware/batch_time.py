@@ -1,9 +1,10 @@
 """Service time and memory traffic of one batch, operator by operator.
 
 An operator of a batch of b items takes ``launches + hypot(compute, memory)``: the two limits of a roofline,
-joined smoothly (``efficiency.ROOFLINE_EXPONENT``). Operators of one thread run one after the other. Threads that
-share the memory are a closed queueing network: while some gather, others compute, so that the batch of one of k
-threads takes the larger of its time alone and of the time in which the memory serves all k; again a hypot.
+joined smoothly (``efficiency.ROOFLINE_EXPONENT``). Operators of one thread run one after the other. Threads
+that share the memory are a closed queueing network: while some gather, others compute, so that the batch of
+one of k threads takes the larger of its time alone and of the time in which the memory serves all k; again a
+hypot.
 """
 
 from __future__ import annotations
@@ -60,9 +61,9 @@ class _HostBytes(NamedTuple):
 def _host_bytes(host: Host, ops: Operators, select: jax.Array, thread: HostThread) -> _HostBytes:
     """Return the bytes of each operator that reach DRAM (per batch, per item), and those inside DIMMs.
 
-    Weights and activations of all threads share the last-level cache; what does not fit is streamed. Rows that the
-    cache holds are read from it, also where there is near-memory processing, which gathers and pools the others;
-    its rate is one of random rows, so that they carry no overhead.
+    Weights and activations of all threads share the last-level cache; what does not fit is streamed. Rows
+    that the cache holds are read from it, also where there is near-memory processing, which gathers and pools
+    the others; its rate is one of random rows, so that they carry no overhead.
     """
     activations = thread.threads * thread.batch_size * jnp.max(select * ops.activation_bytes)
     resident = jnp.sum(select * ops.weight_bytes) + activations
@@ -86,9 +87,9 @@ def host_batch_s(
     """Return the time of each operator of a batch in seconds, shape (len(busy), len(items), slots).
 
     The batch takes ``T = hypot(alone, channels, inside)``: its operators one after the other, limited by the
-    thread's cores; the bytes that all threads at work move meanwhile over the channels; and those they gather inside
-    the modules. Of T, an operator is charged its share of each of the three, (a_i a + c_i c + n_i n) / T: the shares
-    add up to T.
+    thread's cores; the bytes that all threads at work move meanwhile over the channels; and those they gather
+    inside the modules. Of T, an operator is charged its share of each of the three, (a_i a + c_i c + n_i n) /
+    T: the shares add up to T.
 
     Parameters
     ----------
@@ -118,8 +119,8 @@ def host_batch_s(
 def _crowd(streamed: jax.Array, items: jax.Array, busy: jax.Array, thread: HostThread) -> jax.Array:
     """Return the threads among which the channels are shared while one of ``busy`` threads streams.
 
-    Of another stage's n threads, at most n; and where both stages keep pace, busy x (its bytes / own bytes). The
-    two are joined to 1 / hypot(1 / n, 1 / pace).
+    Of another stage's n threads, at most n; and where both stages keep pace, busy x (its bytes / own bytes).
+    The two are joined to 1 / hypot(1 / n, 1 / pace).
     """
     own, others = jnp.sum(streamed, axis=2, keepdims=True), thread.others_bytes * items
     return busy * (1.0 + thread.others * others / _hypot(thread.others * own, busy * others))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from hercules_opt.errors import InputError
 from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
+from hercules_opt.problem.architecture import Architecture
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.servers import Accelerator, Nmp, ServerType
 from hercules_opt.workloads.operators import Operator, Workload, workload
@@ -48,8 +49,8 @@ class Host(NamedTuple):
     has_nmp: float
     idle_w: float
     core_w: float
-    memory_active_w: float
-    nmp_active_w: float
+    memory_j_per_byte: float
+    nmp_j_per_byte: float
     nmp_saving: float
 
 
@@ -71,14 +72,14 @@ class Device(NamedTuple):
 
 
 class Operators(NamedTuple):
-    """Padded operators; every field has shape (slots,)."""
+    """Padded operators; every field has shape (slots,). A vector is pooled from ``lookups`` rows."""
 
     flops: Array
     weight_bytes: Array
     activation_bytes: Array
     gather_bytes: Array
     rows: Array
-    row_bytes: Array
+    lookups: Array
     table_bytes: Array
     output_bytes: Array
     launches: Array
@@ -150,7 +151,7 @@ def pack(server: ServerType, model: Model, efficiency: Efficiency = DEFAULT_EFFI
     return Pair(
         host=_host(server, efficiency),
         device=_device(server.accelerator, efficiency),
-        operators=_operators(load),
+        operators=_operators(load, model.architecture),
         sizes=_sizes(model),
         terms=Terms(model.sla_ms / 1e3, 1.0 - model.sla_percentile / 100.0, power_budget_w(server)),
         input_bytes=load.input_bytes_per_item,
@@ -204,8 +205,8 @@ def _host(server: ServerType, efficiency: Efficiency) -> Host:
         has_nmp=float(nmp is not None),
         idle_w=idle_w,
         core_w=max(cpu.tdp_w - cpu.idle_w, 0.0) * cpu.sockets / max(cores, 1),
-        memory_active_w=cpu.memory_active_w,
-        nmp_active_w=nmp.active_w if nmp else 0.0,
+        memory_j_per_byte=cpu.memory_active_w / peak_bytes_s,
+        nmp_j_per_byte=nmp.active_w / _nmp_bytes_s(nmp, peak_bytes_s) if nmp else 0.0,
         nmp_saving=nmp.energy_saving if nmp else 0.0,
     )
 
@@ -242,7 +243,7 @@ def _device(accelerator: Accelerator | None, efficiency: Efficiency) -> Device:
     )
 
 
-def _operators(load: Workload) -> Operators:
+def _operators(load: Workload, architecture: Architecture) -> Operators:
     count = len(load.operators)
     slots = OPERATOR_SLOTS * max(1, -(-count // OPERATOR_SLOTS))
 
@@ -250,21 +251,27 @@ def _operators(load: Workload) -> Operators:
         return np.array(values + [0.0] * (slots - count), dtype=np.float64)
 
     operators = load.operators
+    narrower = architecture.dense_element_bytes / architecture.table_element_bytes
+    lookups = [_lookups(op) * narrower for op in operators]
     return Operators(
         flops=column([op.flops_per_item for op in operators]),
         weight_bytes=column([op.weight_bytes for op in operators]),
         activation_bytes=column([op.activation_bytes_per_item for op in operators]),
         gather_bytes=column([op.gather_bytes_per_item for op in operators]),
         rows=column([op.rows_per_item for op in operators]),
-        row_bytes=np.maximum(column([op.row_bytes for op in operators]), 1.0),
+        lookups=column(lookups),
         table_bytes=column([op.table_bytes for op in operators]),
         output_bytes=column([op.output_bytes_per_item for op in operators]),
         launches=column([float(op.launches) for op in operators]),
         rows_scale=column([_rows_scale(op) for op in operators]),
         sparse=column([float(op.stage == "sparse") for op in operators]),
-        pooled=column([float(op.rows_per_item > 0 and op.output_bytes_per_item < op.gather_bytes_per_item)
-                       for op in operators]),
+        pooled=column([float(number > 1.0 + 1e-9) for number in lookups]),
     )  # fmt: skip
+
+
+def _lookups(operator: Operator) -> float:
+    """Return the rows per pooled vector, were both of equal elements."""
+    return operator.gather_bytes_per_item / max(operator.output_bytes_per_item, 1e-300)
 
 
 def _rows_scale(operator: Operator) -> float:

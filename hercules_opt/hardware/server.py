@@ -198,8 +198,8 @@ def host_power_w(server: Server, load: Load) -> jax.Array:
         channel = load.qps * (batches * stage.channel.batch + mean * stage.channel.item)
         inside = load.qps * mean * stage.inside.item
         total = total + host.core_w * stage.cores * stage.servers * state.rho
-        total = total + host.memory_active_w * (channel + (1.0 - host.nmp_saving) * inside) / host.bytes_s
-        total = total + host.nmp_active_w * inside / host.nmp_bytes_s
+        total = total + host.memory_j_per_byte * (channel + (1.0 - host.nmp_saving) * inside)
+        total = total + host.nmp_j_per_byte * inside
     return total
 
 

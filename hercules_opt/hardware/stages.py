@@ -182,7 +182,7 @@ def hit_rate(hot_share: jax.Array, skew: float) -> jax.Array:
 def _cold_bytes(pair: Pair, cold: jax.Array) -> jax.Array:
     """Return pooled bytes per item that the host sends: a vector is sent if any of its rows is cold."""
     ops = pair.operators
-    lookups = larger(ops.gather_bytes / larger(ops.output_bytes, 1.0), 1.0)
+    lookups = larger(ops.lookups, 1.0)
     # log1p(-cold) at cold = 1 would be infinite: all vectors are sent then, and so they are at 1 - 1e-12.
     return jnp.sum(ops.output_bytes * -jnp.expm1(lookups * jnp.log1p(-smaller(cold, 1.0 - 1e-12))))
 
