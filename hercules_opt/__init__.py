@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hercules_opt.problem.library import library_names
     from hercules_opt.problem.loading import load_instance, save_instance
     from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
-    from hercules_opt.provisioning.compare import Comparison, compare
+    from hercules_opt.provisioning.compare import Comparison, PlanSummary, compare
     from hercules_opt.provisioning.plan import Plan
     from hercules_opt.provisioning.plan_files import load_plan, plan_to_json, save_plan, save_plan_csv
     from hercules_opt.provisioning.policies.greedy import Greedy
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from hercules_opt.simulation.stages import Stage, Trace
 
 _HOMES = {
-    "Comparison": "provisioning.compare",
     "Audit": "provisioning.verify",
+    "Comparison": "provisioning.compare",
     "EfficiencyTable": "problem.table",
     "Greedy": "provisioning.policies.greedy",
     "InputError": "errors",
@@ -41,6 +41,7 @@ _HOMES = {
     "LargestLoad": "simulation.largest_load",
     "PairEfficiency": "problem.table",
     "Plan": "provisioning.plan",
+    "PlanSummary": "provisioning.compare",
     "ProvisioningProblem": "provisioning.problem",
     "ServerRun": "simulation.server",
     "Stage": "simulation.stages",
@@ -74,6 +75,7 @@ __all__ = [
     "LargestLoad",
     "PairEfficiency",
     "Plan",
+    "PlanSummary",
     "ProvisioningProblem",
     "ServerRun",
     "Stage",

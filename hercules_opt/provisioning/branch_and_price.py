@@ -22,9 +22,7 @@ from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at
 from hercules_opt.provisioning.pricing import Mixture, Priced, PriceSearch
 from hercules_opt.provisioning.problem import FloatArray
 
-_NODE_LIMIT = 1000
-#: The integer program over the columns is solved again after so many nodes.
-_NODES_PER_PLAN = 10
+_NODE_LIMIT = 400
 _WHOLE = 1e-6
 
 
@@ -103,6 +101,7 @@ class _TreeSearch:
         self.prices = PriceSearch(interval, kind, best)
         self.queue: list[tuple[float, int, _Part]] = []
         self.nodes = 0
+        self.next_plan = 1  # nodes at which the columns are combined again; doubles each time
 
     def run(self) -> _Part:
         root = self._evaluate(Box.whole(self.interval), None)
@@ -110,6 +109,9 @@ class _TreeSearch:
             part = heapq.heappop(self.queue)[2]
             if self._enough(part.priced.bound):
                 break
+            if self.nodes >= self.next_plan:
+                self.next_plan *= 2
+                self._offer(self.prices.plan())
             split = _split(part.priced.mixture)
             if split is None or part.depth == MOST_DEPTH:
                 continue
@@ -125,11 +127,8 @@ class _TreeSearch:
         start = None if parent is None else parent.priced.leaf
         depth = 0 if parent is None else parent.depth + 1
         part = _Part(box, self.prices.improve(box, start, self._enough, self.effort), depth)
-        if not self._enough(part.priced.bound):
+        if part.priced.bound is not None and not self._enough(part.priced.bound):
             self._offer_whole(part.priced.mixture)
-            if self.nodes % _NODES_PER_PLAN == 0:
-                self._offer(self.prices.plan())
-        if part.priced.bound is not None:
             heapq.heappush(self.queue, (float(part.priced.bound), self.nodes, part))
         self.nodes += 1
         return part

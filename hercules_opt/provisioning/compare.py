@@ -1,150 +1,133 @@
-"""Compare plans with each other and with greedy, every figure computed again from the counts."""
+"""Compare plans of one problem: power, servers, saving against greedy, and what greedy's order does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from hercules_opt.errors import InputError, Words
+from hercules_opt.errors import InputError
 from hercules_opt.problem.instance import Instance
+from hercules_opt.problem.provenance import Kind
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactProblem, Rows
+from hercules_opt.provisioning.exact import ExactProblem
 from hercules_opt.provisioning.plan import Plan, Status
-from hercules_opt.provisioning.policies.greedy import Greedy
-from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
+from hercules_opt.provisioning.policies import Greedy
+from hercules_opt.provisioning.problem import FloatArray, ProvisioningProblem, as_problem
+from hercules_opt.provisioning.provision import provision
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Greedy orders of the models that are tried by default.
-ORDERS = 100
-
-Progress = Callable[[int, int], None]
+#: Relative difference of mean power below which two plans count as equal.
+_EQUAL = 1e-9
 
 
 @dataclass(frozen=True)
 class Saving:
-    """Mean power against another plan, over the intervals that both cover.
+    """What one plan saves against another, over the intervals that both cover; shares of the other's figure.
 
-    Parameters
-    ----------
-    against
-        The other plan's policy.
-    intervals
-        Number of intervals that both cover.
-    mean_power_w, other_mean_power_w
-        Mean power in them, weighted by their length.
+    ``intervals`` is how many those are; the shares are ``None`` where there are none, or the other uses
+    nothing.
     """
 
-    against: str
     intervals: int
-    mean_power_w: float
-    other_mean_power_w: float
-
-    @property
-    def share(self) -> float:
-        """Saved share of the other's power; negative where the other needs less."""
-        if self.other_mean_power_w == 0:
-            return 0.0
-        return (self.other_mean_power_w - self.mean_power_w) / self.other_mean_power_w
+    mean_power: float | None
+    peak_power: float | None
+    mean_servers: float | None
+    peak_servers: float | None
 
 
 @dataclass(frozen=True)
-class PlanFigures:
-    """One plan over the day.
+class OrderComparison:
+    """How greedy does against one plan when it serves the models in other orders.
+
+    ``better``, ``equal`` and ``worse`` are shares of all orders by time-weighted mean power over the
+    intervals that both cover; ``incomparable`` is the share with no such interval. ``saving_min``,
+    ``saving_median`` and ``saving_max`` are the plan's savings of mean power against them.
+    """
+
+    better: float
+    equal: float
+    worse: float
+    incomparable: float
+    saving_min: float | None
+    saving_median: float | None
+    saving_max: float | None
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """One plan's figures; powers and servers are those of its counts, also where they fall short.
 
     Parameters
     ----------
-    policy, status
-        As the plan says.
+    peak_power_w, mean_power_w, peak_servers, mean_servers
+        Over all intervals; means are weighted by the length of the intervals.
     uncovered
-        Intervals in which a load is not covered.
-    mean_power_w, mean_servers
-        Weighted by the length of the intervals; ``None`` unless all are covered.
-    peak_power_w, peak_servers
-        Of the highest interval.
+        Intervals that the plan does not cover.
     server_hours
-        Servers in use times hours, by server type.
-    peak_use
-        Most servers in use at a time, by server type.
+        By server type.
     saving
-        Against greedy in instance order; ``None`` if no interval is covered by both.
+        Against greedy in the problem's order.
+    orders
+        Against greedy in other orders.
     """
 
     policy: str
+    solver: str
     status: Status
-    uncovered: tuple[int, ...]
-    mean_power_w: float | None
+    objective: float | None
+    bound: float | None
+    gap: float | None
     peak_power_w: float
-    mean_servers: float | None
+    mean_power_w: float
     peak_servers: int
-    server_hours: tuple[float, ...]
-    peak_use: tuple[int, ...]
-    saving: Saving | None
+    mean_servers: float
+    uncovered: tuple[int, ...]
+    server_hours: dict[str, float]
+    saving: Saving
+    orders: OrderComparison
+    provenance: Kind | None
 
 
 @dataclass(frozen=True)
-class GreedyOrders:
-    """Greedy with its models in random orders, beside greedy in instance order.
+class OrderSpread:
+    """Greedy over all compared orders.
 
     Parameters
     ----------
-    orders, seed
-        How many orders were drawn, and the seed.
-    better, equal, worse
-        Orders that need less, the same or more mean power than instance order. An order that covers more
-        intervals is better, one that covers fewer is worse.
-    failing
-        Orders that leave a load uncovered in some interval.
-    least_w, median_w, most_w
-        Mean power over the orders that cover every interval; ``None`` if there is none.
+    seed, orders
+        Seed and number of the orders.
+    covering
+        How many cover every interval.
+    mean_power_w
+        Least, median and largest time-weighted mean power of those; ``None`` if there are none.
     """
 
-    orders: int
     seed: int
-    better: int
-    equal: int
-    worse: int
-    failing: int
-    least_w: float | None
-    median_w: float | None
-    most_w: float | None
+    orders: int
+    covering: int
+    mean_power_w: tuple[float, float, float] | None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Plans beside each other, and the spread of greedy over the order of its models."""
+    """The plans' figures, and the spread of greedy over orders."""
 
-    server_types: tuple[str, ...]
-    models: tuple[str, ...]
-    intervals: int
-    plans: tuple[PlanFigures, ...]
-    greedy_orders: GreedyOrders
+    plans: tuple[PlanSummary, ...]
+    greedy_orders: OrderSpread
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per plan, with the saving against greedy in percent of its power."""
+        """Return one row per plan."""
         import pandas as pd
 
-        rows = [
-            {
-                "policy": plan.policy,
-                "status": plan.status,
-                "intervals_covered": self.intervals - len(plan.uncovered),
-                "mean_power_w": plan.mean_power_w,
-                "peak_power_w": plan.peak_power_w,
-                "mean_servers": plan.mean_servers,
-                "peak_servers": plan.peak_servers,
-                "saving_percent": None if plan.saving is None else 100 * plan.saving.share,
-            }
-            for plan in self.plans
-        ]
-        return pd.DataFrame(rows)
+        return pd.DataFrame([_row(summary) for summary in self.plans])
 
 
 def compare(
@@ -152,155 +135,151 @@ def compare(
     table: EfficiencyTable | Sequence[Plan] | None,
     plans: Sequence[Plan] | None = None,
     *,
-    orders: int = ORDERS,
+    orders: int = 100,
     seed: int = 0,
-    progress: Progress | None = None,
 ) -> Comparison:
     """Compare plans: ``compare(instance, table, plans)`` or ``compare(problem, plans)``.
 
-    Only the counts of the plans are used; what the plans claim of them is for ``verify``. Savings are against
-    greedy in instance order, which is computed here, and count only intervals that both cover.
+    Greedy in the problem's order, the reference of all savings, and greedy in random orders are computed
+    here.
 
     Parameters
     ----------
-    problem, table
-        An instance and its efficiency table (``None``: its own), or a problem.
-    plans
-        Plans of this problem.
-    orders, seed
-        How many random orders of the models greedy is tried with, and the seed.
-    progress
-        Called with the number of orders done and the number of all, after each.
+    orders
+        Number of random orders of the models.
+    seed
+        Seed of these orders.
 
     Raises
     ------
     InputError
-        If a plan is not one of this problem, or ``orders`` is not a whole number of at least 1.
+        If there is no plan, or one has other server types, models or intervals than the problem.
     """
-    if not (table is None or isinstance(table, EfficiencyTable)):
+    if plans is None and table is not None and not isinstance(table, EfficiencyTable):
         table, plans = None, table
-    if not isinstance(orders, int) or isinstance(orders, bool) or orders < 1:
-        raise InputError("must be a whole number of at least 1", where="orders", found=orders)
-    data = as_problem(problem, table)
-    for plan in plans or ():
-        _check_fits(data, plan)
-    exact = ExactProblem.of(data)
-    baseline = _Day.of(exact, _greedy(exact, Greedy()))
-    return Comparison(
-        data.server_types,
-        data.models,
-        len(data.load_qps),
-        tuple(_figures(data, exact, plan, baseline) for plan in plans or ()),
-        _greedy_orders(exact, baseline, orders, seed, progress),
-    )
-
-
-def _check_fits(problem: ProvisioningProblem, plan: Plan) -> None:
-    if not isinstance(plan, Plan):
-        raise InputError("must be a Plan", where="plans", found=type(plan).__name__)
-    fits = plan.server_types == problem.server_types and plan.models == problem.models
-    if not fits or plan.counts.shape != problem.shape:
-        intervals = problem.shape[0]
-        rule = f"must have the problem's server types and models, in its order, and {intervals} intervals"
-        raise InputError(rule, where="plans", found=Words(f"another {plan.policy} plan"))
+    if not plans or not all(isinstance(plan, Plan) for plan in plans):
+        raise InputError("must be a list of one Plan or more", where="plans")
+    if isinstance(orders, bool) or not isinstance(orders, int) or not 1 <= orders <= 100_000:
+        raise InputError("must be a whole number from 1 to 100000", where="orders", found=orders)
+    data = as_problem(problem, table if isinstance(table, EfficiencyTable) else None)
+    for plan in plans:
+        same = plan.server_types == data.server_types and plan.models == data.models
+        if not same or len(plan.power_w) != len(data.load_qps):
+            raise InputError("must have the problem's server types, models and intervals", where="plans")
+    greedy = provision(data, policy="greedy")
+    shuffled = _random_orders(data, orders, seed)
+    summaries = tuple(_summary(data, plan, greedy, shuffled) for plan in plans)
+    return Comparison(summaries, _spread(data, shuffled, seed))
 
 
 @dataclass(frozen=True)
-class _Day:
-    """Exact power of every interval, and whether it is covered."""
+class _Orders:
+    """Greedy in several orders: power and whether it covers, both of shape (orders, t)."""
 
-    power_w: tuple[Fraction, ...]
-    covered: tuple[bool, ...]
-    hours: tuple[Fraction, ...]
-
-    @classmethod
-    def of(cls, problem: ExactProblem, counts: Sequence[Rows]) -> _Day:
-        """Compute a day from its counts."""
-        return cls(
-            tuple(problem.power(rows) for rows in counts),
-            tuple(not any(problem.shortfall(t, rows)) for t, rows in enumerate(counts)),
-            problem.durations_h,
-        )
-
-    def mean_w(self, among: Sequence[bool]) -> Fraction | None:
-        """Return the mean power over some intervals, ``None`` if there are none."""
-        chosen = [(power, h) for power, h, kept in zip(self.power_w, self.hours, among, strict=True) if kept]
-        hours = sum((h for _, h in chosen), Fraction(0))
-        return sum((power * h for power, h in chosen), Fraction(0)) / hours if chosen else None
-
-    def rank(self, other: _Day) -> int:
-        """Return -1, 0 or 1 where this day is better than, as good as, or worse than another."""
-        ours, theirs = sum(self.covered), sum(other.covered)
-        if ours != theirs:
-            return 1 if ours < theirs else -1
-        both = self._both(other)
-        mine, its = self.mean_w(both) or Fraction(0), other.mean_w(both) or Fraction(0)
-        return (mine > its) - (mine < its)
-
-    def saving(self, other: _Day, against: str) -> Saving | None:
-        """Return mean powers over the intervals that both cover."""
-        both = self._both(other)
-        mine, its = self.mean_w(both), other.mean_w(both)
-        if mine is None or its is None:
-            return None
-        return Saving(against, sum(both), float(mine), float(its))
-
-    def _both(self, other: _Day) -> list[bool]:
-        return [a and b for a, b in zip(self.covered, other.covered, strict=True)]
+    power_w: FloatArray
+    covered: npt.NDArray[np.bool_]
 
 
-def _figures(problem: ProvisioningProblem, exact: ExactProblem, plan: Plan, baseline: _Day) -> PlanFigures:
-    counts = [tuple(tuple(int(n) for n in column) for column in interval.T) for interval in plan.counts]
-    day = _Day.of(exact, counts)
-    used = plan.counts.sum(axis=2)
-    whole = all(day.covered)
-    mean_w = day.mean_w(day.covered) if whole else None
-    hours = problem.duration_h
-    return PlanFigures(
-        policy=plan.policy,
-        status=plan.status,
-        uncovered=tuple(t for t, covered in enumerate(day.covered) if not covered),
-        mean_power_w=None if mean_w is None else float(mean_w),
-        peak_power_w=float(max(day.power_w)),
-        mean_servers=float(hours @ used.sum(axis=1) / hours.sum()) if whole else None,
-        peak_servers=int(used.sum(axis=1).max()),
-        server_hours=tuple(float(sum_h) for sum_h in hours @ used),
-        peak_use=tuple(int(most) for most in used.max(axis=0)),
-        saving=day.saving(baseline, Greedy.name),
-    )
-
-
-def _greedy(problem: ExactProblem, policy: Greedy) -> list[Rows]:
-    effort = Effort(gap=0.0)
-    return [policy.solve(interval, effort).counts for interval in problem.intervals]
-
-
-def _greedy_orders(
-    problem: ExactProblem, baseline: _Day, orders: int, seed: int, progress: Progress | None
-) -> GreedyOrders:
-    """Try random orders; one that was drawn before is not computed again."""
-    random = np.random.default_rng(seed)
-    known: dict[tuple[int, ...], _Day] = {}
-    days: list[_Day] = []
+def _random_orders(problem: ProvisioningProblem, orders: int, seed: int) -> _Orders:
+    exact_problem = ExactProblem.of(problem)
+    generator = np.random.default_rng(seed)
+    shape = (orders, len(exact_problem.intervals))
+    power_w, covered = np.zeros(shape), np.zeros(shape, dtype=bool)
     for number in range(orders):
-        order = tuple(int(m) for m in random.permutation(len(problem.rates_qps)))
-        if order not in known:
-            known[order] = _Day.of(problem, _greedy(problem, Greedy(order)))
-        days.append(known[order])
-        if progress is not None:
-            progress(number + 1, orders)
-    ranks = [day.rank(baseline) for day in days]
-    means = [
-        float(mean) for day in days if all(day.covered) and (mean := day.mean_w(day.covered)) is not None
-    ]
-    return GreedyOrders(
-        orders=orders,
-        seed=seed,
-        better=ranks.count(-1),
-        equal=ranks.count(0),
-        worse=ranks.count(1),
-        failing=orders - len(means),
-        least_w=min(means, default=None),
-        median_w=median(means) if means else None,
-        most_w=max(means, default=None),
+        policy = Greedy(tuple(int(m) for m in generator.permutation(len(problem.models))))
+        for t, interval in enumerate(exact_problem.intervals):
+            counts = policy.solve(interval, Effort(0.0)).counts
+            power_w[number, t] = float(exact_problem.power(counts))
+            covered[number, t] = interval.solved_by(counts)
+    return _Orders(power_w, covered)
+
+
+def _summary(problem: ProvisioningProblem, plan: Plan, greedy: Plan, orders: _Orders) -> PlanSummary:
+    hours = problem.duration_h
+    by_type = (plan.counts.sum(axis=2) * hours[:, np.newaxis]).sum(axis=0)
+    return PlanSummary(
+        policy=plan.policy,
+        solver=plan.solver,
+        status=plan.status,
+        objective=plan.objective,
+        bound=plan.bound,
+        gap=plan.gap,
+        peak_power_w=float(plan.power_w.max()),
+        mean_power_w=float(np.average(plan.power_w, weights=hours)),
+        peak_servers=int(plan.servers.max()),
+        mean_servers=float(np.average(plan.servers, weights=hours)),
+        uncovered=tuple(int(t) for t in np.flatnonzero(~plan.covered)),
+        server_hours={name: float(total) for name, total in zip(plan.server_types, by_type, strict=True)},
+        saving=_saving(plan, greedy, hours),
+        orders=_against_orders(plan, orders, hours),
+        provenance=plan.provenance,
     )
+
+
+def _saving(plan: Plan, other: Plan, hours: FloatArray) -> Saving:
+    both = plan.covered & other.covered
+    if not both.any():
+        return Saving(0, None, None, None, None)
+    weights = hours[both]
+    return Saving(
+        int(both.sum()),
+        _share(
+            np.average(plan.power_w[both], weights=weights), np.average(other.power_w[both], weights=weights)
+        ),
+        _share(plan.power_w[both].max(), other.power_w[both].max()),
+        _share(
+            np.average(plan.servers[both], weights=weights), np.average(other.servers[both], weights=weights)
+        ),
+        _share(plan.servers[both].max(), other.servers[both].max()),
+    )
+
+
+def _share(ours: float, theirs: float) -> float | None:
+    return float((theirs - ours) / theirs) if theirs else None
+
+
+def _against_orders(plan: Plan, orders: _Orders, hours: FloatArray) -> OrderComparison:
+    savings: list[float] = []
+    for power_w, covered in zip(orders.power_w, orders.covered, strict=True):
+        both = plan.covered & covered
+        if both.any():
+            ours = float(np.average(plan.power_w[both], weights=hours[both]))
+            theirs = float(np.average(power_w[both], weights=hours[both]))
+            savings.append(_share(ours, theirs) or 0.0)
+    count = len(orders.power_w)
+    return OrderComparison(
+        better=sum(saving < -_EQUAL for saving in savings) / count,
+        equal=sum(abs(saving) <= _EQUAL for saving in savings) / count,
+        worse=sum(saving > _EQUAL for saving in savings) / count,
+        incomparable=(count - len(savings)) / count,
+        saving_min=min(savings, default=None),
+        saving_median=statistics.median(savings) if savings else None,
+        saving_max=max(savings, default=None),
+    )
+
+
+def _spread(problem: ProvisioningProblem, orders: _Orders, seed: int) -> OrderSpread:
+    covering = orders.covered.all(axis=1)
+    means = [float(np.average(power_w, weights=problem.duration_h)) for power_w in orders.power_w[covering]]
+    spread = (min(means), statistics.median(means), max(means)) if means else None
+    return OrderSpread(seed, len(orders.power_w), len(means), spread)
+
+
+def _row(summary: PlanSummary) -> dict[str, object]:
+    scalars = (
+        "policy", "solver", "status", "gap", "peak_power_w", "mean_power_w", "peak_servers", "mean_servers",
+    )  # fmt: skip
+    return {
+        **{name: getattr(summary, name) for name in scalars},
+        "uncovered_intervals": len(summary.uncovered),
+        "compared_intervals": summary.saving.intervals,
+        "saving_mean_power": summary.saving.mean_power,
+        "saving_peak_power": summary.saving.peak_power,
+        "saving_mean_servers": summary.saving.mean_servers,
+        "saving_peak_servers": summary.saving.peak_servers,
+        "orders_better": summary.orders.better,
+        "orders_equal": summary.orders.equal,
+        "orders_worse": summary.orders.worse,
+        "provenance": summary.provenance,
+        **{f"server_hours {name}": total for name, total in summary.server_hours.items()},
+    }

@@ -43,9 +43,9 @@ class Covering:
     stopped_by: str | None
 
 
-def cover_exactly(interval: ExactInterval, effort: Effort, start: Rows | None = None) -> Covering:
-    """Solve one interval; ``start`` is an exact cover known beforehand."""
-    search = _Search(interval, effort, start)
+def cover_exactly(interval: ExactInterval, effort: Effort) -> Covering:
+    """Solve one interval."""
+    search = _Search(interval, effort)
     search.run()
     bounds = [bound for bound, _, _ in search.open] + search.closed
     if search.best is not None:
@@ -63,7 +63,7 @@ def cover_exactly(interval: ExactInterval, effort: Effort, start: Rows | None = 
 class _Search:
     interval: ExactInterval
     effort: Effort
-    best: Rows | None
+    best: Rows | None = None
     best_cost: int = 0
     open: list[tuple[Fraction, int, Box]] = field(default_factory=list)
     closed: list[Fraction] = field(default_factory=list)
@@ -71,8 +71,6 @@ class _Search:
     _boxes: int = 0
 
     def run(self) -> None:
-        if self.best is not None:
-            self.best_cost = self.interval.cost(self.best)
         self._push(Fraction(0), Box.whole(self.interval))
         solved = 0
         while self.open and self.stopped_by is None:

@@ -18,12 +18,12 @@ _START_NODES = 5_000
 
 
 class Hercules:
-    """The integer program of each interval, to a proven gap.
+    """The integer program of each interval, by branch and price with HiGHS for its linear and integer
+    programs.
 
-    Branch and price, which leaves a certificate, does it nearly always. Where its effort is spent first,
-    HiGHS solves the program as a whole, checked exactly, and its bound is named a claim. Where nothing
-    covers, the counts are those of the least total shortfall, at the least power that reaches the same
-    coverage.
+    It ends at the gap, at the time limit, or after a fixed number of nodes. Where it finds no plan at all,
+    HiGHS solves the program as a whole, checked exactly; its bound is named a claim. Where nothing covers,
+    the counts are those of the least total shortfall, at the least power that reaches the same coverage.
     """
 
     name: ClassVar[str] = "hercules"
@@ -39,9 +39,12 @@ class Hercules:
                 return _least_short(interval, greedy, proof, effort)
             start = proof.counts
         proof = least_power(interval, start, effort)
-        if proof.counts is not None and _reached(interval, proof.counts, proof, effort):
-            return IntervalAnswer(proof.counts, certificate=proof.certificate)
-        return _by_highs(interval, greedy, proof, effort)
+        if proof.counts is None:
+            return _by_highs(interval, greedy, proof, effort)
+        stopped_by = None
+        if not _reached(interval, proof.counts, proof, effort):
+            stopped_by = "time_limit" if effort.expired else "node_limit"
+        return IntervalAnswer(proof.counts, certificate=proof.certificate, stopped_by=stopped_by)
 
 
 def _start(interval: ExactInterval, greedy: Rows) -> Rows | None:
@@ -68,8 +71,8 @@ def _reached(interval: ExactInterval, counts: Rows, proof: Proof, effort: Effort
 
 
 def _by_highs(interval: ExactInterval, greedy: Rows, proof: Proof, effort: Effort) -> IntervalAnswer:
-    """Let HiGHS solve the program as a whole, from what branch and price found."""
-    found = cover_exactly(interval, effort, proof.counts)
+    """Let HiGHS solve the program as a whole."""
+    found = cover_exactly(interval, effort)
     if found.counts is None and found.infeasible:
         counts = least_shortfall(interval, effort.remaining_s)
         if counts is None or not interval.solved_by(counts):
