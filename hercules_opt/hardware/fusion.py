@@ -40,7 +40,8 @@ class FusedLoad(NamedTuple):
     sees. ``batch_items`` is the mean batch of a busy instance and ``cycle_s`` the time between two starts, as
     an arrival finds it (longer cycles are found more often). A query that comes to busy instances shares its
     batch with others: their service takes ``shared_s`` in the mean, with a variance of ``shared_variance``.
-    ``left`` is the probability that a batch was full, ``left_rate`` the rate at which the wait for what is ahead decays then.
+    ``left`` is the probability that a batch was full, ``left_rate`` the rate at which the wait for what is
+    ahead decays then.
     """
 
     rho: jax.Array
@@ -110,8 +111,9 @@ def _cycle(fused: FusedStage, items_s: jax.Array, occupation: jax.Array) -> _Cyc
 def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoad:
     """Return how a fused stage behaves at a load.
 
-    The batch of one cycle is what arrived in the one before, a compound Poisson number, and its length carries
-    over: with kappa = items per second x seconds per item / instances, its variance is N E[S^2] / (1 - kappa^2).
+    The batch of one cycle is what arrived in the one before, a compound Poisson number, and its length
+    carries over: with kappa = items per second x seconds per item / instances, its variance is N E[S^2] / (1
+    - kappa^2).
     """
     g, items_s = fused.stage.servers, load_qps * sizes.mean
     # Batches start at the occupation that they find; begun from full occupation, two substitutions settle it.

@@ -111,35 +111,80 @@ def _nodes(count: jax.Array) -> tuple[jax.Array, jax.Array]:
     return half, 1.0 + (count - 1.0) * half
 
 
-def _host_stage(pair: Pair, select: jax.Array, thread: HostThread) -> Stage:
-    threads, cores, batch = thread.threads, thread.cores, thread.batch_size
-    half, busy = _nodes(threads)
-    times = host_batch_s(pair.host, pair.operators, select, thread, batch * half, busy)
+def _host_stage(pair: Pair, part: Part) -> Stage:
+    select, thread = part
+    half, busy = _nodes(thread.threads)
+    times = host_batch_s(pair.host, pair.operators, select, thread, thread.batch_size * half, busy)
     channel, inside = host_traffic(pair.host, pair.operators, select, thread)
-    return Stage(threads, cores, batch, jnp.sum(times, axis=2), jnp.zeros(3), channel, inside)
-
-
-def _pipeline(
-    pair: Pair, sparse: jax.Array, dense: jax.Array, first: HostThread, second: HostThread
-) -> tuple[Stage, Stage]:
-    """Return two stages on one host, each with the other's draw on the memory channels."""
-    by_first, by_second = (
-        traffic.item + traffic.batch / thread.batch_size
-        for traffic, thread in (
-            (host_traffic(pair.host, pair.operators, sparse, first)[0], first),
-            (host_traffic(pair.host, pair.operators, dense, second)[0], second),
-        )
+    return Stage(
+        servers=thread.threads,
+        cores=thread.cores,
+        max_items=thread.batch_size,
+        time_s=jnp.sum(times, axis=2),
+        full_s=jnp.zeros(3),
+        channel=channel,
+        inside=inside,
     )
-    first = first._replace(others=second.threads, others_bytes=by_second)
-    second = second._replace(others=first.threads, others_bytes=by_first)
-    return _host_stage(pair, sparse, first), _host_stage(pair, dense, second)
 
 
-def _fused_stage(pair: Pair, select: jax.Array, link_bytes: jax.Array, choice: Choice) -> Stage:
+def _fused_stage(pair: Pair, offload: Offload, choice: Choice) -> Stage:
     half, busy = _nodes(choice.instances)
-    batch = device_batch(pair.device, pair.operators, select, link_bytes, choice.fused_items * half, busy)
+    batch = device_batch(pair.device, pair.operators, *offload, choice.fused_items * half, busy)
     zero = Traffic(jnp.zeros(()), jnp.zeros(()))
     return Stage(choice.instances, jnp.zeros(()), choice.fused_items, batch.total_s, batch.full_s, zero, zero)
+
+
+class Part(NamedTuple):
+    """What runs on the threads of a host: the share of every operator, shape (slots,), and the threads."""
+
+    select: jax.Array
+    thread: HostThread
+
+
+class Offload(NamedTuple):
+    """What runs on an accelerator: the share of every operator, and the bytes per item over the host link."""
+
+    select: jax.Array
+    link_bytes: jax.Array
+
+
+class Parts(NamedTuple):
+    """Which operators run where; ``None`` for stages that the placement does not have."""
+
+    host: Part | None
+    dense: Part | None
+    offload: Offload | None
+
+
+def parts(placement: Placement, pair: Pair, choice: Choice) -> Parts:
+    """Return which operators run where, and on what, in a placement."""
+    sparse, none = jnp.asarray(pair.operators.sparse), jnp.zeros(())
+    dense = 1.0 - sparse
+    thread = HostThread(choice.threads, choice.cores_per_thread, choice.batch_size, none, none)
+    if placement == "cpu":
+        return Parts(Part(sparse + dense, thread), None, None)
+    if placement == "cpu-sd":
+        second = HostThread(
+            choice.dense_threads, choice.dense_cores_per_thread, choice.batch_size, none, none
+        )
+        return Parts(*_beside_each_other(pair, Part(sparse, thread), Part(dense, second)), None)
+    if placement == "accelerator":
+        return Parts(None, None, Offload(sparse + dense, jnp.asarray(pair.input_bytes)))
+    hit = _hit_rate(_hot_share(placement, choice), pair.access_skew)
+    ids = hit * (pair.input_bytes - pair.dense_input_bytes)
+    link = pair.dense_input_bytes + ids + _cold_bytes(pair, 1.0 - hit)
+    return Parts(Part(sparse * (1.0 - hit), thread), None, Offload(dense + sparse * hit, link))
+
+
+def _beside_each_other(pair: Pair, first: Part, second: Part) -> tuple[Part, Part]:
+    """Return two stages on one host, each with the other's draw on the memory channels."""
+    bytes_item = []
+    for part in (first, second):
+        traffic, _ = host_traffic(pair.host, pair.operators, *part)
+        bytes_item.append(traffic.item + traffic.batch / part.thread.batch_size)
+    beside_second = first.thread._replace(others=second.thread.threads, others_bytes=bytes_item[1])
+    beside_first = second.thread._replace(others=first.thread.threads, others_bytes=bytes_item[0])
+    return Part(first.select, beside_second), Part(second.select, beside_first)
 
 
 def network(placement: Placement, pair: Pair, choice: Choice) -> Network:
@@ -148,33 +193,31 @@ def network(placement: Placement, pair: Pair, choice: Choice) -> Network:
     Threads on a host share tables and weights. Co-located instances on an accelerator do not: each holds its
     copy.
     """
-    ops = pair.operators
-    sparse = jnp.asarray(ops.sparse)
-    dense = 1.0 - sparse
-    none = jnp.zeros(())
-    m, o, d = choice.threads, choice.cores_per_thread, choice.batch_size
-    thread = HostThread(m, o, d, none, none)
-    if placement == "cpu":
-        whole = _host_stage(pair, sparse + dense, thread)
-        return Network(whole, None, None, _host_memory(pair, d, m), m * o)
-    if placement == "cpu-sd":
-        m2, o2 = choice.dense_threads, choice.dense_cores_per_thread
-        first, second = _pipeline(pair, sparse, dense, thread, HostThread(m2, o2, d, none, none))
-        return Network(first, second, None, _host_memory(pair, d, m + m2), m * o + m2 * o2)
-    if placement == "accelerator":
-        fused = _fused_stage(pair, sparse + dense, jnp.asarray(pair.input_bytes), choice)
-        return Network(None, None, fused, _device_memory(pair, jnp.ones(()), choice), none)
-    hot_share = jnp.zeros(()) if placement == "cpu-accelerator" else choice.hot_share
-    hit = hit_rate(hot_share, pair.access_skew)
-    ids = hit * (pair.input_bytes - pair.dense_input_bytes)
-    link = pair.dense_input_bytes + ids + _cold_bytes(pair, 1.0 - hit)
-    first = _host_stage(pair, sparse * (1.0 - hit), thread)
-    fused = _fused_stage(pair, dense + sparse * hit, link, choice)
-    memory = larger(_host_memory(pair, d, m), _device_memory(pair, hot_share, choice))
-    return Network(first, None, fused, memory, m * o)
+    host, dense, offload = parts(placement, pair, choice)
+    memory = cores = jnp.zeros(())
+    on_host = [part.thread for part in (host, dense) if part is not None]
+    if on_host:
+        threads = sum((thread.threads for thread in on_host), cores)
+        cores = sum((thread.threads * thread.cores for thread in on_host), cores)
+        memory = _host_memory(pair, choice.batch_size, threads)
+    if offload is not None:
+        memory = larger(memory, _device_memory(pair, _hot_share(placement, choice), choice))
+    return Network(
+        None if host is None else _host_stage(pair, host),
+        None if dense is None else _host_stage(pair, dense),
+        None if offload is None else _fused_stage(pair, offload, choice),
+        memory,
+        cores,
+    )
 
 
-def hit_rate(hot_share: jax.Array, skew: float) -> jax.Array:
+def _hot_share(placement: Placement, choice: Choice) -> jax.Array:
+    """Return the share of the embedding bytes that an accelerator holds."""
+    known = {"accelerator": jnp.ones(()), "accelerator-hot": choice.hot_share}
+    return known.get(placement, jnp.zeros(()))
+
+
+def _hit_rate(hot_share: jax.Array, skew: float) -> jax.Array:
     """Return the share of lookups that the hot embeddings answer: 0 where nothing is hot."""
     return jnp.where(hot_share > 0.0, power(jnp.where(hot_share > 0.0, hot_share, 1.0), skew), 0.0)
 
