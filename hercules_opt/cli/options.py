@@ -36,7 +36,9 @@ TimeLimitOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Seed of every random choice.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", metavar="NUMBER", min=0, help="Seed of every random choice.")
+]
 
 #: The default of ``GapOption``: what counts as optimal.
 DEFAULT_GAP = 1e-6

@@ -78,9 +78,8 @@ def _report(
     from hercules_opt.reporting.day import DayReport
 
     plans = {"hercules": plan, "greedy": provision(problem, policy="greedy")}
-    with progress_bar("checks") as progress:
-        audits = tuple(audit(problem, entry) for entry in plans.values())
-        comparison = compare(problem, list(plans.values()), seed=seed, progress=progress)
+    audits = tuple(audit(problem, entry) for entry in plans.values())
+    comparison = compare(problem, list(plans.values()), seed=seed)
     return DayReport(day, table, plans, audits, comparison)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
-from hercules_opt.provisioning.compare import Comparison, PlanFigures
+from hercules_opt.provisioning.compare import Comparison, PlanSummary
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.verify import Audit
 from hercules_opt.reporting.audits import audit_document, proof_line, violation_lines
@@ -20,7 +20,7 @@ from hercules_opt.reporting.grid import Grid
 from hercules_opt.reporting.pairs import Pairs
 from hercules_opt.reporting.plans import interval_starts_h, use_grid
 from hercules_opt.reporting.terms import policy_document, terms_document, terms_page
-from hercules_opt.reporting.text import NOTHING, number, one_decimal, percent, plural, seconds
+from hercules_opt.reporting.text import number, one_decimal, percent, plural, seconds
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,13 @@ class DayReport:
     audits: tuple[Audit, ...]
     comparison: Comparison
 
+    def entries(self) -> Iterator[tuple[str, Plan, Audit, PlanSummary]]:
+        """Iterate over name, plan, audit and figures."""
+        for (name, plan), audit, summary in zip(
+            self.plans.items(), self.audits, self.comparison.plans, strict=True
+        ):
+            yield name, plan, audit, summary
+
     @property
     def violations(self) -> int:
         """Number of claims that are not true, over all plans."""
@@ -55,11 +62,10 @@ def day_document(report: DayReport) -> dict[str, Any]:
     """Return the report as plain data."""
     plans = list(report.plans.values())
     starts_h = interval_starts_h(report.instance)
-    entries = zip(report.plans.items(), report.audits, report.comparison.plans, strict=True)
     return {
         **terms_document(report.instance, report.table, plans),
         "efficiency": report.table.to_rows(),
-        "plans": [_plan_document(report, name, *rest) for (name, *rest) in _flat(entries)],
+        "plans": [_plan_document(*entry) for entry in report.entries()],
         "greedy_orders": asdict(report.comparison.greedy_orders),
         "intervals": [
             {
@@ -74,18 +80,9 @@ def day_document(report: DayReport) -> dict[str, Any]:
     }
 
 
-def _flat(entries: Any) -> Any:
-    for (name, plan), audit, figures in entries:
-        yield name, plan, audit, figures
-
-
-def _plan_document(
-    report: DayReport, name: str, plan: Plan, audit: Audit, figures: PlanFigures
-) -> dict[str, Any]:
-    saving = None
-    if figures.saving is not None:
-        saving = {**asdict(figures.saving), "share": figures.saving.share}
+def _plan_document(name: str, plan: Plan, audit: Audit, summary: PlanSummary) -> dict[str, Any]:
     checked = audit_document(plan, audit)
+    peaks = plan.counts.sum(axis=2).max(axis=0)
     return {
         "name": name,
         **policy_document(plan),
@@ -96,14 +93,14 @@ def _plan_document(
         "stopped_by": plan.stopped_by,
         "runtime_s": plan.runtime_s,
         "provenance": plan.provenance,
-        "mean_power_w": figures.mean_power_w,
-        "peak_power_w": figures.peak_power_w,
-        "mean_servers": figures.mean_servers,
-        "peak_servers": figures.peak_servers,
-        "server_hours": dict(zip(report.instance.servers, figures.server_hours, strict=True)),
-        "peak_use": dict(zip(report.instance.servers, figures.peak_use, strict=True)),
-        "uncovered": list(figures.uncovered),
-        "saving": saving,
+        "peak_power_w": summary.peak_power_w,
+        "mean_servers": summary.mean_servers,
+        "peak_servers": summary.peak_servers,
+        "server_hours": summary.server_hours,
+        "peak_use": {name: int(peak) for name, peak in zip(plan.server_types, peaks, strict=True)},
+        "uncovered": list(summary.uncovered),
+        "saving": asdict(summary.saving),
+        "greedy_orders": asdict(summary.orders),
         "verified": checked["true"],
         "violations": checked["violations"],
         "bounds": checked["bounds"],
@@ -111,7 +108,7 @@ def _plan_document(
 
 
 def day_page(report: DayReport) -> list[RenderableType]:
-    """Return the report as tables and lines."""
+    """Return the report as tables and lines; claims that are not true come first."""
     servers, models = tuple(report.instance.servers), tuple(report.instance.models)
     parts: list[RenderableType] = [
         terms_page(report.instance, report.table, list(report.plans.values())),
@@ -122,7 +119,14 @@ def day_page(report: DayReport) -> list[RenderableType]:
         use_grid(report.instance, report.plans),
         Pairs(tuple(_endings(report))),
     ]
-    parts += [Text(line) for line in _wrong(report)]
+    wrong = [
+        Text(line)
+        for name, _, audit, _ in report.entries()
+        if audit.violations
+        for line in violation_lines(name, audit)
+    ]
+    if wrong:
+        parts.insert(0, Group(*wrong, Text("What follows are the claims of the plans.")))
     spaced: list[RenderableType] = []
     for part in parts:
         spaced += [part, Text()]
@@ -132,73 +136,57 @@ def day_page(report: DayReport) -> list[RenderableType]:
 def day_grid(report: DayReport) -> Grid:
     """Return power, servers and the saving against greedy over the day, a column per plan."""
     plans = report.comparison.plans
-    total, orders = report.comparison.intervals, report.comparison.greedy_orders
-    measures: list[tuple[str, Callable[[PlanFigures], str]]] = [
-        ("mean power, W", lambda plan: number(plan.mean_power_w)),
+    total = len(report.instance.load_qps)
+    measures: list[tuple[str, Callable[[PlanSummary], str]]] = [
+        ("mean power, W", lambda plan: number(plan.objective)),
         ("peak power, W", lambda plan: number(plan.peak_power_w)),
         ("mean servers", lambda plan: one_decimal(plan.mean_servers)),
         ("peak servers", lambda plan: f"{plan.peak_servers:,}"),
         ("intervals covered", lambda plan: f"{total - len(plan.uncovered)} of {total}"),
-        ("saving against greedy", _saving),
-        ("  in its best order", lambda plan: _saving_against(orders.least_w, plan)),
-        ("  in its median order", lambda plan: _saving_against(orders.median_w, plan)),
-        ("  in its worst order", lambda plan: _saving_against(orders.most_w, plan)),
+        ("mean power saved against greedy", lambda plan: percent(plan.saving.mean_power)),
+        ("  in its best order", lambda plan: percent(plan.orders.saving_min)),
+        ("  in its median order", lambda plan: percent(plan.orders.saving_median)),
+        ("  in its worst order", lambda plan: percent(plan.orders.saving_max)),
+        ("peak power saved against greedy", lambda plan: percent(plan.saving.peak_power)),
+        ("greedy orders that need less", lambda plan: percent(plan.orders.better)),
+        ("greedy orders that need the same", lambda plan: percent(plan.orders.equal)),
+        ("greedy orders that need more", lambda plan: percent(plan.orders.worse)),
     ]
+    if any(plan.orders.incomparable for plan in plans):
+        measures.append(("greedy orders without a common interval", _incomparable))
     rows = tuple((label, *(text(plan) for plan in plans)) for label, text in measures)
     return Grid("The day", ("", *report.plans), rows)
 
 
-def _saving(plan: PlanFigures) -> str:
-    return percent(None if plan.saving is None else plan.saving.share)
-
-
-def _saving_against(mean_w: float | None, plan: PlanFigures) -> str:
-    if mean_w is None or plan.mean_power_w is None:
-        return NOTHING
-    return percent((mean_w - plan.mean_power_w) / mean_w if mean_w else 0.0)
+def _incomparable(plan: PlanSummary) -> str:
+    return percent(plan.orders.incomparable)
 
 
 def orders_line(report: DayReport) -> str:
     """Return how much greedy depends on the order of its models."""
     orders = report.comparison.greedy_orders
     text = (
-        f"Greedy depends on the order of its models: of {plural(orders.orders, 'random order')} "
-        f"(seed {orders.seed}), {orders.better} need less power than the instance's, "
-        f"{orders.equal} the same, {orders.worse} more"
+        "Greedy serves the models in the instance's order; it was also tried in "
+        f"{plural(orders.orders, 'random order')} (seed {orders.seed}): {orders.covering:,} cover every interval"
     )
-    if orders.failing:
-        text += f"; {orders.failing} leave a load uncovered"
-    if orders.least_w is None:
+    if orders.mean_power_w is None:
         return f"{text}."
-    means = (orders.least_w, orders.median_w, orders.most_w)
-    return f"{text}. Their mean power: least {{}} W, median {{}} W, most {{}} W.".format(*map(number, means))
+    least, median, most = map(number, orders.mean_power_w)
+    return f"{text}. Their mean power: least {least} W, median {median} W, most {most} W."
 
 
 def _endings(report: DayReport) -> list[tuple[str, str]]:
     """Return how each plan ended, and who vouches for it."""
     lines = []
-    for (name, plan), audit, figures in zip(
-        report.plans.items(), report.audits, report.comparison.plans, strict=True
-    ):
+    for name, plan, audit, summary in report.entries():
         text = proof_line(plan, audit)
-        if figures.uncovered:
-            listed = ", ".join(str(t) for t in figures.uncovered[:10])
-            more = ", ..." if len(figures.uncovered) > 10 else ""
-            common = 0 if figures.saving is None else figures.saving.intervals
-            text += f"; not covered: {listed}{more}, so savings count {plural(common, 'interval')}"
+        if summary.uncovered:
+            listed = ", ".join(str(t) for t in summary.uncovered[:10])
+            more = ", ..." if len(summary.uncovered) > 10 else ""
+            common = plural(summary.saving.intervals, "interval")
+            text += f"; not covered: {listed}{more}, so savings count {common}"
         lines.append((name, f"{text}; {seconds(plan.runtime_s)}"))
     if not report.violations:
-        whole = "the plan" if len(report.plans) == 1 else "all plans"
-        lines.append(
-            ("verified", f"every figure of {whole} recomputed in exact arithmetic, without the solvers")
-        )
+        text = "every figure was recomputed from the counts, in exact arithmetic, without the solvers"
+        lines.append(("verified", text))
     return lines
-
-
-def _wrong(report: DayReport) -> list[str]:
-    return [
-        line
-        for name, audit in zip(report.plans, report.audits, strict=True)
-        if audit.violations
-        for line in violation_lines(name, audit)
-    ]
