@@ -24,13 +24,15 @@ class Pieces(NamedTuple):
     count: jax.Array  # type: ignore[assignment]  # in place of tuple.count
     last_items: jax.Array
     edge_count: jax.Array
+    edge_last_items: jax.Array
 
 
 class SplitWork(NamedTuple):
     """What queries bring to a stage of split batches; times are parabolas of the occupation by other queries.
 
-    ``work_s`` is per cell of the size density; ``full_s`` (a full batch) and ``first_s`` (the first one) are
-    per edge. ``effective`` is the number of servers as queries see it, each of which occupies several.
+    ``work_s`` is per cell of the size density; ``full_s`` (a full batch), ``first_s`` (the first one) and
+    ``last_s`` are per edge. ``effective`` is the number of servers as queries see it, each of which occupies
+    several.
     """
 
     pieces: Pieces
@@ -39,6 +41,7 @@ class SplitWork(NamedTuple):
     work_s: Parabola
     full_s: Parabola
     first_s: Parabola
+    last_s: Parabola
 
 
 class Cells(NamedTuple):
@@ -94,9 +97,10 @@ def split(sizes: Sizes, batch_size: jax.Array) -> Pieces:
     """Return the batches per query and the items in its last one, as expectations over each cell."""
     lo, hi = jnp.asarray(sizes.around_lo), jnp.asarray(sizes.around_hi)
     count = _mean_ceil(jnp.asarray(sizes.lo), jnp.asarray(sizes.hi), batch_size)
-    return Pieces(
-        count, jnp.asarray(sizes.middle) - (count - 1.0) * batch_size, _mean_ceil(lo, hi, batch_size)
-    )
+    edge_count = _mean_ceil(lo, hi, batch_size)
+    last = jnp.asarray(sizes.middle) - (count - 1.0) * batch_size
+    edge_last = 0.5 * (lo + hi) - (edge_count - 1.0) * batch_size
+    return Pieces(count, last, edge_count, edge_last)
 
 
 def split_work(stage: Stage, sizes: Sizes, batch_size: jax.Array) -> SplitWork:
@@ -118,7 +122,13 @@ def split_work(stage: Stage, sizes: Sizes, batch_size: jax.Array) -> SplitWork:
     weighted = jnp.asarray(sizes.weight) * work.middle
     effective = larger(c * jnp.sum(weighted) / jnp.sum(weighted * width), 1.0)
     return SplitWork(
-        pieces, c, effective, work, _beside(stage, full, edge_width), _beside(stage, first, edge_width)
+        pieces=pieces,
+        servers=c,
+        effective=effective,
+        work_s=work,
+        full_s=_beside(stage, full, edge_width),
+        first_s=_beside(stage, first, edge_width),
+        last_s=_beside(stage, time_at(stage, pieces.edge_last_items), edge_width),
     )
 
 
@@ -178,24 +188,28 @@ def split_load(work: SplitWork, sizes: Sizes, load_qps: jax.Array) -> SplitLoad:
     mean_work = Parabola(*(jnp.sum(weight * part) for part in work.work_s))
     rho = _utilization(mean_work, work, load_qps)
     seen = _occupation_seen(rho, work.effective)
-    full, first = work.full_s.at(seen), work.first_s.at(seen)
-    at_once = makespan_s(work, first, full)
-    delayed = (work.pieces.edge_count - 1.0) * work.full_s.end / c + work.first_s.end
-    free = at_once + rho * larger(delayed - at_once, 0.0)
+    first = work.first_s.at(seen)
+    at_once = makespan_s(work, first, work.full_s.at(seen), work.last_s.at(seen))
+    further = work.pieces.edge_count - 1.0
+    saved = smaller(larger(work.full_s.end - work.last_s.end, 0.0), work.full_s.end / c)
+    one_by_one = further * work.full_s.end / c - smaller(further, 1.0) * saved
+    free = at_once + rho * larger(first + one_by_one - at_once, 0.0)
+    delayed = work.first_s.end + one_by_one
     saturated = smaller(load_qps * mean_work.end / c, 1.0)
     rate = 2.0 * c * (1.0 - saturated) * mean_work.end / jnp.sum(weight * work.work_s.end**2)
     return SplitLoad(rho, free, delayed, first, waiting_probability(rho, work.effective), rate)
 
 
-def makespan_s(work: SplitWork, first_s: jax.Array, full_s: jax.Array) -> jax.Array:
+def makespan_s(work: SplitWork, first_s: jax.Array, full_s: jax.Array, last_s: jax.Array) -> jax.Array:
     """Return the time from start to end of a query that finds all servers free, per edge of the size density.
 
     More batches than servers take further rounds; a fractional number of batches, the mean of the rounds it
-    rounds to.
+    rounds to. In one of c cases the last round is the last batch alone, which is not full.
     """
     more = work.pieces.edge_count - work.servers
     rounds = smaller(more, more / work.servers + 0.5 * (1.0 - 1.0 / work.servers))
-    return first_s + larger(rounds, 0.0) * full_s
+    saved = clipped(more, 0.0, 1.0) / work.servers * larger(full_s - last_s, 0.0)
+    return first_s + larger(rounds, 0.0) * full_s - saved
 
 
 def split_cells(load: SplitLoad, sizes: Sizes, added_s: jax.Array) -> list[Cells]:

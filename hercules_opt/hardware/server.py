@@ -85,11 +85,15 @@ def unloaded_makespans_s(server: Server) -> jax.Array:
         last = time_at(server.fused.stage, _last_items(server)).start
     if server.host is None:
         return last
-    host = makespan_s(server.host, server.host.first_s.start, server.host.full_s.start)
+    host = _alone_s(server.host)
     if server.dense is None:
         return host + last
-    dense = makespan_s(server.dense, server.dense.first_s.start, server.dense.full_s.start)
+    dense = _alone_s(server.dense)
     return larger(host + server.dense.first_s.start, server.host.first_s.start + dense)
+
+
+def _alone_s(work: SplitWork) -> jax.Array:
+    return makespan_s(work, work.first_s.start, work.full_s.start, work.last_s.start)
 
 
 def miss_probability(server: Server, load: Load, latency_s: jax.Array) -> jax.Array:
