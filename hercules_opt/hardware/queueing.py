@@ -148,9 +148,8 @@ def _occupation_seen(rho: jax.Array, servers: jax.Array) -> jax.Array:
 
     With N busy servers found at arrival (PASTA), E[min(N, c - 1)] = c rho - P(N >= c).
     """
-    others = larger(servers - 1.0, 1e-2)
-    seen = (servers * rho - waiting_probability(rho, servers)) / others
-    return clipped(jnp.where(servers > 1.0 + 1e-2, seen, rho), 0.0, 1.0)
+    several = larger(servers, 1.0 + 1e-2)
+    return clipped((several * rho - waiting_probability(rho, several)) / (several - 1.0), 0.0, 1.0)
 
 
 def split_saturation_qps(work: SplitWork, sizes: Sizes) -> jax.Array:
