@@ -136,8 +136,10 @@ class _Search:
 
     def _close(self, path: list[_Frame]) -> None:
         """Take the lowest bound over what was found, cut or left open."""
-        for level, frame in enumerate(path):
-            count = frame.count if level == len(path) - 1 else frame.count - 1
+        places = [(level, frame, frame.count - 1) for level, frame in enumerate(path)]
+        if path:
+            places.append((len(path) - 1, path[-1], path[-1].count))
+        for level, frame, count in places:
             if count < 0:
                 continue
             left = frame.left - count * self.rates[level]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -51,8 +51,10 @@ class ExactInterval:
     ----------
     rates
         Rate of one server in the model's own unit; 0 where the type cannot serve the model.
+    required
+        Required load of each model in the same unit.
     needs
-        Least coverage of each model in the same unit.
+        The required loads rounded up: the least coverage of whole servers that reaches them.
     costs
         Power of one server in units of ``cost_unit``.
     available
@@ -64,6 +66,7 @@ class ExactInterval:
     """
 
     rates: Rows
+    required: tuple[Fraction, ...]
     needs: tuple[int, ...]
     costs: Rows
     available: tuple[int, ...]
@@ -97,9 +100,8 @@ class ExactInterval:
 
     def with_needs(self, needs: Sequence[int]) -> ExactInterval:
         """Return the same interval with other needs."""
-        return ExactInterval(
-            self.rates, tuple(needs), self.costs, self.available, self.cost_unit, self.weights
-        )
+        required = tuple(Fraction(need) for need in needs)
+        return replace(self, required=required, needs=tuple(needs))
 
 
 @dataclass(frozen=True)
@@ -139,16 +141,15 @@ class ExactProblem:
         )
         costs = tuple(tuple(int(power / cost_unit) for power in row) for row in powers)
         available = tuple(int(count) for count in problem.available)
-        intervals = tuple(
-            ExactInterval(
-                whole_rates,
-                tuple(math.ceil(load / unit) for load, unit in zip(row, weights, strict=True)),
-                costs, available, cost_unit, weights,
+        intervals = []
+        for row in required:
+            in_units = tuple(load / unit for load, unit in zip(row, weights, strict=True))
+            needs = tuple(math.ceil(load) for load in in_units)
+            intervals.append(
+                ExactInterval(whole_rates, in_units, needs, costs, available, cost_unit, weights)
             )
-            for row in required
-        )  # fmt: skip
         durations = tuple(exact(hours) for hours in problem.duration_h)
-        return cls(rates, powers, required, durations, intervals)
+        return cls(rates, powers, required, durations, tuple(intervals))
 
     def power(self, counts: Rows) -> Fraction:
         """Return the provisioned power in W."""

@@ -7,6 +7,7 @@ others check them exactly.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -68,11 +69,11 @@ def relaxed_optimum(
 
 def least_shortfall(interval: ExactInterval, time_limit_s: float | None) -> Rows | None:
     """Return counts of the least total shortfall in QPS, to the solver's tolerance, or ``None``."""
-    program = _Program.of(interval, Box.whole(interval), all_models=True)
+    program = _Program.of(interval, Box.whole(interval), elastic=True)
     if program is None:
         return None
     models = program.cover.shape[0]
-    missing_qps = np.array([float(interval.needs[m] * interval.weights[m]) for m in program.models])
+    missing_qps = np.array([float(interval.required[m] * interval.weights[m]) for m in program.models])
     result = optimize.milp(
         np.concatenate([np.zeros(len(program.pairs)), missing_qps / missing_qps.sum() * _COST_SCALE]),
         integrality=np.repeat(np.array([1, 0]), [len(program.pairs), models]),
@@ -133,8 +134,12 @@ class _Program:
     high: FloatArray
 
     @classmethod
-    def of(cls, interval: ExactInterval, box: Box, all_models: bool = False) -> _Program | None:
-        """Build the arrays; ``None`` if a model with a need has no server that could serve it."""
+    def of(cls, interval: ExactInterval, box: Box, elastic: bool = False) -> _Program | None:
+        """Build the arrays; ``None`` if a model with a need has no server that could serve it.
+
+        An elastic program, in which loads may fall short, needs a server for one model only, and its rows
+        hold the required loads as they are, since a shortfall counts from there.
+        """
         models = [m for m, need in enumerate(interval.needs) if need > 0]
         pairs = [
             (m, h)
@@ -142,13 +147,14 @@ class _Program:
             for h, rate in enumerate(interval.rates[m])
             if rate > 0 and box.high[m][h] > 0
         ]
-        if not pairs or (not all_models and len({m for m, _ in pairs}) < len(models)):
+        if not pairs or (not elastic and len({m for m, _ in pairs}) < len(models)):
             return None
         dearest = max(interval.costs[m][h] for m, h in pairs)
         cost_scale = Fraction(dearest) / int(_COST_SCALE)
         low = np.array([box.low[m][h] for m, h in pairs], dtype=np.float64)
         high = np.array([box.high[m][h] for m, h in pairs], dtype=np.float64)
-        cover, needs = _coverage_rows(interval, models, pairs, high)
+        loads = interval.required if elastic else interval.needs
+        cover, needs = _coverage_rows(interval, loads, models, pairs, high)
         columns = np.arange(len(pairs))
         use = sparse.csr_array(
             (np.ones(len(pairs)), ([h for _, h in pairs], columns)),
@@ -168,18 +174,20 @@ class _Program:
 
 
 def _coverage_rows(
-    interval: ExactInterval, models: list[int], pairs: list[tuple[int, int]], high: FloatArray
+    interval: ExactInterval,
+    loads: Sequence[Fraction | int],
+    models: list[int],
+    pairs: list[tuple[int, int]],
+    high: FloatArray,
 ) -> tuple[Any, FloatArray]:
     """Return the scaled coverage rows and their needs; a server counts for no more than the whole need."""
     row_of = {m: row for row, m in enumerate(models)}
-    scales = [float(min(interval.needs[m], _ROW_SCALE)) for m in models]
+    scales = [float(min(loads[m], _ROW_SCALE)) for m in models]
     needs = np.array([scale * (1 - _HAIR) for scale in scales])
     rows, columns, entries = [], [], []
     for column, (m, h) in enumerate(pairs):
         row = row_of[m]
-        entry = float(
-            Fraction(scales[row]) * min(interval.rates[m][h], interval.needs[m]) / interval.needs[m]
-        )
+        entry = float(Fraction(scales[row]) * min(interval.rates[m][h], loads[m]) / loads[m])
         if entry < _SMALL:
             needs[row] -= entry * high[column]
             continue
