@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from typer.core import TyperGroup
 
 from hercules_opt._version import __version__
 from hercules_opt.cli.compare import compare
-from hercules_opt.cli.errors import guarded
+from hercules_opt.cli.errors import ExitCode, guarded, interruptible
 from hercules_opt.cli.instances import instances
 from hercules_opt.cli.output import write_stdout
 from hercules_opt.cli.provision import provision
@@ -62,8 +63,9 @@ def _start(
         write_stdout(context.get_help() + "\n")
 
 
-def build() -> typer.Typer:
-    """Return the application with all its commands."""
+@cache
+def command_line() -> Any:
+    """Return all commands as one Click command."""
     app = typer.Typer(
         cls=_Commands,
         add_completion=False,
@@ -75,11 +77,12 @@ def build() -> typer.Typer:
         epilog=_FIRST_STEPS,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (run, provision, compare, verify, validate, instances):
-        app.command()(command)
-    return app
+    commands: tuple[Callable[..., ExitCode], ...] = (run, provision, compare, verify, validate, instances)
+    for command in commands:
+        app.command()(interruptible(command))
+    return typer.main.get_command(app)
 
 
 def execute(arguments: Sequence[str]) -> int:
     """Run the command line on some arguments and return the exit code; nothing is raised."""
-    return guarded(lambda: build()(list(arguments), prog_name="hercules-opt", standalone_mode=False))
+    return guarded(lambda: command_line()(list(arguments), prog_name="hercules-opt", standalone_mode=False))

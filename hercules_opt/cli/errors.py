@@ -6,7 +6,8 @@ import os
 import traceback
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, cast
+from functools import wraps
+from typing import Any, ParamSpec, cast
 
 import typer
 
@@ -18,6 +19,9 @@ DEBUG_VARIABLE = "HERCULES_OPT_DEBUG"
 
 # Typer carries its own copy of Click's exceptions since 0.26 and took Click's before; this finds either.
 _UsageError = cast(type[Exception], typer.BadParameter.__base__)
+
+
+P = ParamSpec("P")
 
 
 class ExitCode(IntEnum):
@@ -43,8 +47,7 @@ def guarded(command: Callable[[], object]) -> int:
         tell(f"error: {usage_message(error)}")
         return ExitCode.BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
-        tell("interrupted: nothing was written")
-        return ExitCode.INTERRUPTED
+        return _tell_interrupted()
     except MemoryError:
         tell("stopped: out of memory, no result")
         return ExitCode.STOPPED
@@ -55,6 +58,24 @@ def guarded(command: Callable[[], object]) -> int:
         _tell_bug(error)
         return ExitCode.BUG
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def interruptible(command: Callable[P, ExitCode]) -> Callable[P, ExitCode]:
+    """Return a command that says so when it is interrupted; Typer would leave without a word."""
+
+    @wraps(command)
+    def call(*arguments: P.args, **options: P.kwargs) -> ExitCode:
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt:
+            return _tell_interrupted()
+
+    return call
+
+
+def _tell_interrupted() -> ExitCode:
+    tell("interrupted: nothing was written")
+    return ExitCode.INTERRUPTED
 
 
 def _tell_bug(error: Exception) -> None:

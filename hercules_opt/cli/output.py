@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -12,19 +13,41 @@ from typing import TYPE_CHECKING, Any, TextIO
 from hercules_opt.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
 #: Version of the layout of all documents that ``--json`` prints.
 JSON_SCHEMA_VERSION = 1
 
+#: Width of tables where no terminal and no ``COLUMNS`` says otherwise.
+PIPE_COLUMNS = 80
+
 
 def show(*parts: RenderableType) -> None:
     """Print tables and texts on stdout; colours only on a terminal."""
-    console = _console(sys.stdout)
-    with console.capture() as captured:
-        for part in parts:
-            console.print(part)
-    write_stdout(_without_trailing_blanks(captured.get()))
+    from rich.console import Console
+
+    rendered = io.StringIO()
+    console = Console(
+        file=rendered,
+        width=_width(),
+        force_terminal=True if is_terminal(sys.stdout) else None,
+        force_jupyter=False,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    for part in parts:
+        console.print(part)
+    write_stdout("".join(f"{line.rstrip()}\n" for line in rendered.getvalue().splitlines()))
+
+
+def _width() -> int:
+    """Return the columns of the terminal on stdout; in a pipe 80, or ``COLUMNS``."""
+    with contextlib.suppress(ValueError):
+        return max(20, int(os.environ.get("COLUMNS", "")))
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return max(20, os.get_terminal_size(sys.stdout.fileno()).columns)
+    return PIPE_COLUMNS
 
 
 def document(command: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,13 +109,3 @@ def silence_stdout() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
-
-
-def _console(stream: TextIO | None) -> Console:
-    from rich.console import Console
-
-    return Console(file=stream, markup=False, highlight=False, emoji=False, force_jupyter=False)
-
-
-def _without_trailing_blanks(text: str) -> str:
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
