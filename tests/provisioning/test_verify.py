@@ -57,26 +57,34 @@ def _moved(plan):
     return counts
 
 
+def _raised_bound(plan):
+    return _changed(plan.interval_bound, 0, plan.interval_bound[0] + 0.5)
+
+
+def _lowered_bound(plan):
+    return _changed(plan.interval_bound, 0, plan.interval_bound[0] - 30)
+
+
+#: What is done to a true plan, and the codes that must be found.
 CORRUPTIONS = {
-    "a server too few": (lambda p: {"counts": p.counts - (p.counts == p.counts.max())}, {"coverage",
-    "power"}), "a server too many": (lambda p: {"counts": _changed(p.counts, (1, 0, 0), 5)}, {"power",
-    "servers"}), "a negative count": (lambda p: {"counts": _changed(p.counts, (1, 0, 0), -1)}, {"negative"}),
-    "a pair that cannot serve": (lambda p: {"counts": _moved(p)}, {"pair"}), "more than available": (lambda p:
-    {"counts": _changed(p.counts, (0, 1, 0), 3)}, {"availability"}), "a power too low": (lambda p: {"power_w":
-    p.power_w - 0.001}, {"power"}), "a wrong number of servers": (lambda p: {"servers": p.servers + 1},
-    {"servers"}), "a wrong objective": (lambda p: {"objective": 12.0}, {"objective"}), "a hidden shortfall":
-    (lambda p: {"shortfall": np.zeros_like(p.shortfall)}, {"shortfall"}), "an invented shortfall": (lambda p:
-    {"shortfall": p.shortfall + 1}, {"shortfall"}), "a bound that is not proven": (
-        lambda p: {"interval_bound": _changed(p.interval_bound, 0, p.interval_bound[0] + 0.5)},
-        {"bound"},
-    ),
-    "a bound too low for its gap": (
-        lambda p: {"interval_bound": _changed(p.interval_bound, 0, p.interval_bound[0] - 30)},
-        {"gap", "status"},
-    ),
+    "a server too few": (lambda p: {"counts": p.counts - (p.counts > 0)}, {"coverage", "power"}),
+    "a server too many": (lambda p: {"counts": _changed(p.counts, (1, 0, 0), 5)}, {"power", "servers"}),
+    "a negative count": (lambda p: {"counts": _changed(p.counts, (1, 0, 0), -1)}, {"negative"}),
+    "a pair that cannot serve": (lambda p: {"counts": _moved(p)}, {"pair"}),
+    "more than available": (lambda p: {"counts": _changed(p.counts, (0, 1, 0), 3)}, {"availability"}),
+    "a power too low": (lambda p: {"power_w": p.power_w - 0.001}, {"power"}),
+    "a wrong number of servers": (lambda p: {"servers": p.servers + 1}, {"servers"}),
+    "an objective from nowhere": (lambda p: {"objective": 12.0}, {"objective"}),
+    "a hidden shortfall": (lambda p: {"shortfall": np.zeros_like(p.shortfall)}, {"shortfall"}),
+    "an invented shortfall": (lambda p: {"shortfall": p.shortfall + 1}, {"shortfall"}),
+    "a bound that is not proven": (lambda p: {"interval_bound": _raised_bound(p)}, {"bound"}),
+    "a bound too low for its gap": (lambda p: {"interval_bound": _lowered_bound(p)}, {"gap", "status"}),
     "a wrong gap": (lambda p: {"interval_gap": _changed(p.interval_gap, 0, 0.25)}, {"gap"}),
-    "a certificate that claims too much": (lambda p: {"certificate": _certificate_with(p, 0, bound=1e6)},
-    {"certificate"}), "a certificate with a wrong leaf": (
+    "a certificate that claims too much": (
+        lambda p: {"certificate": _certificate_with(p, 0, bound=1e6)},
+        {"certificate"},
+    ),
+    "a certificate with a wrong leaf": (
         lambda p: {"certificate": _certificate_with(p, 0, root=_higher_price_leaf(p))},
         {"certificate"},
     ),
@@ -89,12 +97,12 @@ CORRUPTIONS = {
         lambda p: {"interval_status": ("infeasible", "optimal", "infeasible")},
         {"status"},
     ),
-    "an optimal plan": (lambda p: {"status": "optimal"}, {"status"}),
+    "an infeasible plan called optimal": (lambda p: {"status": "optimal"}, {"status"}),
     "other models": (lambda p: {"models": ("model1", "modelx")}, {"names"}),
     "a better provenance": (lambda p: {"provenance": "measured"}, {"provenance"}),
     "a plan's bound from nowhere": (lambda p: {"bound": 1.0}, {"bound"}),
     "a plan's gap from nowhere": (lambda p: {"gap": 0.0}, {"gap"}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
