@@ -148,14 +148,14 @@ def test_the_round_that_measured_most_counts_and_the_newest_of_equals(tmp_path: 
     instance = _built(tmp_path, results)
     assert instance.table is not None
     assert {pair.qps for pair in instance.table} == {200}
-    assert instance.available.tolist() == [120]
+    assert instance.available.tolist() == [24]
     first = tmp_path.joinpath("mlperf-fleet.toml").read_bytes()
     assert _built(tmp_path, results) == instance
     assert tmp_path.joinpath("mlperf-fleet.toml").read_bytes() == first
 
 
 def test_the_sixth_shape_joins_the_first(tmp_path: Path) -> None:
-    """A + F is 1.2 and 1.5, scaled to a peak of 1; 15 % of 120 x 200 QPS is 3600."""
+    """A + F is 1.2 and 1.5, scaled to a peak of 1; 15 % of 24 x 200 QPS is 720."""
     instance = _built(tmp_path, [_result("v1.0", service, "200", "10") for service in SERVICES])
-    assert instance.load_qps[:, 0].tolist() == [2880, 3600]
-    assert instance.load_qps[:, 1].tolist() == [1800, 3600]
+    assert instance.load_qps[:, 0].tolist() == [576, 720]
+    assert instance.load_qps[:, 1].tolist() == [360, 720]
