@@ -47,7 +47,7 @@ def run(
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> ExitCode:
-    """Plan a day: efficiency table, hercules and greedy, both verified, and their comparison."""
+    """Plan a day: hercules and greedy, both verified, and compared."""
     from hercules_opt.problem.loading import load_instance
 
     if out is not None:

@@ -24,7 +24,7 @@ def validate(
     ],
     as_json: JsonOption = False,
 ) -> ExitCode:
-    """Check files and say what is inside; all are checked, also after a bad one."""
+    """Check files and say what is inside."""
     from hercules_opt.reporting.text import printable
 
     found: list[dict[str, Any]] = []

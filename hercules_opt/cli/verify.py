@@ -21,9 +21,9 @@ def verify(
     table: TableOption = None,
     as_json: JsonOption = False,
 ) -> ExitCode:
-    """Recompute in exact arithmetic what a plan claims: coverage, availability, power, bounds, status.
+    """Recompute in exact arithmetic what a plan claims.
 
-    Exit code 5 if something is not true.
+    Coverage, availability, power, bounds, status; exit code 5 if something is not true.
     """
     from hercules_opt.problem.loading import load_instance
     from hercules_opt.provisioning.verify import audit
