@@ -22,7 +22,7 @@ from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at
 from hercules_opt.provisioning.pricing import Mixture, Priced, PriceSearch
 from hercules_opt.provisioning.problem import FloatArray
 
-_NODE_LIMIT = 400
+_NODE_LIMIT = 1000
 _WHOLE = 1e-6
 
 
@@ -99,6 +99,8 @@ class _TreeSearch:
         self.effort = effort
         self.best = best
         self.prices = PriceSearch(interval, kind, best)
+        unit = interval.cost_unit
+        self.weights = np.sqrt([[float(cost * unit) for cost in row] for row in interval.costs])
         self.queue: list[tuple[float, int, _Part]] = []
         self.nodes = 0
         self.next_plan = 1  # nodes at which the columns are combined again; doubles each time
@@ -112,7 +114,7 @@ class _TreeSearch:
             if self.nodes >= self.next_plan:
                 self.next_plan *= 2
                 self._offer(self.prices.plan())
-            split = _split(part.priced.mixture)
+            split = _split(part.priced.mixture, self.weights)
             if split is None or part.depth == MOST_DEPTH:
                 continue
             model, server_type, count = split
@@ -162,12 +164,17 @@ def _distance(mixture: Mixture) -> FloatArray:
     return np.abs(mixture.counts - np.rint(mixture.counts))
 
 
-def _split(mixture: Mixture | None) -> tuple[int, int, int] | None:
-    """Choose the pair to split on: the most fractional count, else one in which two mixed covers differ."""
+def _split(mixture: Mixture | None, weights: FloatArray) -> tuple[int, int, int] | None:
+    """Choose the pair to split on: a fractional count of large servers, else two mixed covers that differ.
+
+    The distance from whole is weighted by the square root of the power: to decide on large servers first
+    raises bounds faster, and small ones fill what is left.
+    """
     if mixture is None:
         return None
     distance = _distance(mixture)
-    model, server_type = np.unravel_index(int(np.argmax(distance)), distance.shape)
+    score = np.where(distance > _WHOLE, distance * weights, -1.0)
+    model, server_type = np.unravel_index(int(np.argmax(score)), score.shape)
     if distance[model, server_type] > _WHOLE:
         return int(model), int(server_type), math.floor(mixture.counts[model, server_type])
     first: dict[int, tuple[int, ...]] = {}
