@@ -35,5 +35,5 @@ def verify(
     if as_json:
         show_json("verify", {"plan": str(plan), **audit_document(read, found)})
     else:
-        show(*audit_page(read, found, plan))
+        show(audit_page(read, found, plan))
     return ExitCode.VIOLATIONS if found.violations else ExitCode.DONE

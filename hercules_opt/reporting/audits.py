@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from hercules_opt.provisioning.plan import Plan
@@ -39,22 +40,23 @@ def audit_document(plan: Plan, audit: Audit) -> dict[str, Any]:
     }
 
 
-def audit_page(plan: Plan, audit: Audit, path: Path) -> list[RenderableType]:
+def audit_page(plan: Plan, audit: Audit, path: Path) -> RenderableType:
     """Return the audit of a plan as lines."""
     name = printable(str(path))
     if audit.violations:
-        return [Text(line) for line in violation_lines(name, audit)]
+        return violation_list(name, audit)
     verified = f"{name}: verified, every claim was recomputed in exact arithmetic without the solvers"
-    return [Text(verified), Text(proof_line(plan, audit))]
+    return Group(Text(verified), Text(proof_line(plan, audit)))
 
 
-def violation_lines(name: str, audit: Audit) -> list[str]:
-    """Return the claims of a plan that are not true, one per line below a heading."""
+def violation_list(name: str, audit: Audit) -> RenderableType:
+    """Return the claims of a plan that are not true, one below the other under a heading."""
     wrong = len(audit.violations)
-    listed = [f"  {printable(str(found))}" for found in audit.violations[:MOST_VIOLATIONS]]
+    lines = [printable(str(found)) for found in audit.violations[:MOST_VIOLATIONS]]
     if wrong > MOST_VIOLATIONS:
-        listed.append(f"  and {wrong - MOST_VIOLATIONS:,} more; --json has them all")
-    return [f"{name}: not true, {plural(wrong, 'violation')}", *listed]
+        lines.append(f"and {wrong - MOST_VIOLATIONS:,} more; --json has them all")
+    head = Text(f"{name}: not true, {plural(wrong, 'violation')}", style="bold")
+    return Group(head, *(Padding(Text(line), (0, 0, 0, 2)) for line in lines))
 
 
 def proof_line(plan: Plan, audit: Audit | None) -> str:

@@ -14,7 +14,7 @@ from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.compare import Comparison, PlanSummary
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.verify import Audit
-from hercules_opt.reporting.audits import audit_document, proof_line, violation_lines
+from hercules_opt.reporting.audits import audit_document, proof_line, violation_list
 from hercules_opt.reporting.efficiency import best_grid, efficiency_grid
 from hercules_opt.reporting.grid import Grid
 from hercules_opt.reporting.pairs import Pairs
@@ -119,13 +119,8 @@ def day_page(report: DayReport) -> list[RenderableType]:
         use_grid(report.instance, report.plans),
         Pairs(tuple(_endings(report))),
     ]
-    wrong = [
-        Text(line)
-        for name, _, audit, _ in report.entries()
-        if audit.violations
-        for line in violation_lines(name, audit)
-    ]
-    if wrong:
+    if report.violations:
+        wrong = [violation_list(name, audit) for name, _, audit, _ in report.entries() if audit.violations]
         parts.insert(0, Group(*wrong, Text("What follows are the claims of the plans.")))
     spaced: list[RenderableType] = []
     for part in parts:
@@ -167,7 +162,8 @@ def orders_line(report: DayReport) -> str:
     orders = report.comparison.greedy_orders
     text = (
         "Greedy serves the models in the instance's order; it was also tried in "
-        f"{plural(orders.orders, 'random order')} (seed {orders.seed}): {orders.covering:,} cover every interval"
+        f"{plural(orders.orders, 'random order')} (seed {orders.seed}), of which {orders.covering:,} cover every "
+        "interval"
     )
     if orders.mean_power_w is None:
         return f"{text}."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import hercules_opt as ho
 from hercules_opt.problem.provenance import KINDS
@@ -149,5 +151,8 @@ def test_violations_are_listed_and_counted(report: DayReport) -> None:
     document = audit_document(plan, found)
     assert document["true"] is False
     assert len(document["violations"]) == len(found.violations)
-    page = audit_page(plan, found, Path("p"))
-    assert str(page[0]).startswith(f"p: not true, {len(found.violations)} violation")
+    out = io.StringIO()
+    Console(file=out, width=200).print(audit_page(plan, found, Path("p")))
+    head, *lines = out.getvalue().splitlines()
+    assert head == f"p: not true, {len(found.violations)} violations"
+    assert [line.strip() for line in lines] == [str(entry) for entry in found.violations]
