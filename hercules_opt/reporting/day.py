@@ -162,8 +162,8 @@ def orders_line(report: DayReport) -> str:
     orders = report.comparison.greedy_orders
     text = (
         "Greedy serves the models in the instance's order; it was also tried in "
-        f"{plural(orders.orders, 'random order')} (seed {orders.seed}), of which {orders.covering:,} cover every "
-        "interval"
+        f"{plural(orders.orders, 'random order')} (seed {orders.seed}), of which {orders.covering:,} cover "
+        "every interval"
     )
     if orders.mean_power_w is None:
         return f"{text}."
