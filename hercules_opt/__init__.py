@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.provisioning.provision import provision
     from hercules_opt.provisioning.verify import Audit, IntervalAudit, Violation, audit, verify
+    from hercules_opt.problem.schedule import Schedule
+    from hercules_opt.scheduling.predict import Prediction, predict
     from hercules_opt.simulation.largest_load import LargestLoad, largest_load
     from hercules_opt.simulation.server import ServerRun, simulate_server
     from hercules_opt.simulation.stages import Stage, Trace
@@ -42,7 +44,9 @@ _HOMES = {
     "PairEfficiency": "problem.table",
     "Plan": "provisioning.plan",
     "PlanSummary": "provisioning.compare",
+    "Prediction": "scheduling.predict",
     "ProvisioningProblem": "provisioning.problem",
+    "Schedule": "problem.schedule",
     "ServerRun": "simulation.server",
     "Stage": "simulation.stages",
     "Trace": "simulation.stages",
@@ -56,6 +60,7 @@ _HOMES = {
     "load_instance": "problem.loading",
     "load_plan": "provisioning.plan_files",
     "plan_to_json": "provisioning.plan_files",
+    "predict": "scheduling.predict",
     "provision": "provisioning.provision",
     "save_instance": "problem.loading",
     "save_plan": "provisioning.plan_files",
@@ -76,7 +81,9 @@ __all__ = [
     "PairEfficiency",
     "Plan",
     "PlanSummary",
+    "Prediction",
     "ProvisioningProblem",
+    "Schedule",
     "ServerRun",
     "Stage",
     "Trace",
@@ -91,6 +98,7 @@ __all__ = [
     "load_instance",
     "load_plan",
     "plan_to_json",
+    "predict",
     "provision",
     "save_instance",
     "save_plan",

@@ -1,0 +1,261 @@
+"""What judges schedules: one interface for every evaluator, and the analytical one.
+
+An evaluator judges many schedules at once, each of its own (server type, model) pair, all of one placement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from hercules_opt.errors import InputError, Words
+from hercules_opt.hardware.compiling import COMPILER_OPTIONS
+from hercules_opt.hardware.packing import Pair
+from hercules_opt.hardware.server import serve
+from hercules_opt.hardware.stages import PROGRAM, VARIABLES, Choice
+from hercules_opt.hardware.throughput import (
+    Bounded,
+    bounded_throughput,
+    objective_gradient,
+    unloaded_excess,
+    violation,
+)
+from hercules_opt.problem.schedule import Placement
+from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Integers
+
+#: Schedules per call of the compiled cost model; the last call of a batch is filled up.
+CHUNK = 64
+#: The same where very many schedules are judged.
+LARGE_CHUNK = 1024
+#: What a value with its gradient counts, in evaluations: the rule of thumb of reverse differentiation.
+GRADIENT_COST = 3
+
+#: How much faster an ideal part is: it takes microseconds where the real one takes seconds.
+_FAST = 1e6
+_HOST_RATES = ("core_flop_s", "bytes_s", "core_bytes_s", "nmp_bytes_s", "memory_bytes")
+_HOST_COSTS = ("launch_s", "fork_s")
+_DEVICE_RATES = ("flop_s", "bytes_s", "link_bytes_s", "memory_bytes")
+_DEVICE_COSTS = ("launch_s", "link_s", "active_w")
+
+Ideal = Literal["host", "device"]
+
+#: Apart by more than any log throughput: served before not served, within memory before beyond it.
+_TIER = 1e3
+
+
+class Evaluation(NamedTuple):
+    """Judged schedules; every field has shape (n,).
+
+    ``qps`` is the latency-bounded throughput, 0 where the schedule does not fit into memory or misses a limit
+    even without load. ``excess`` is the logarithm of latency over target, or power over budget, without load.
+    ``memory`` is a share of what there is; ``saturation_qps`` an upper bound of ``qps``.
+    """
+
+    qps: Floats
+    excess: Floats
+    saturation_qps: Floats
+    memory: Floats
+
+    @property
+    def valid(self) -> npt.NDArray[np.bool_]:
+        """Whether the schedule fits into memory and serves some load within its limits."""
+        return np.asarray(self.qps > 0.0)
+
+    @property
+    def merit(self) -> Floats:
+        """What a search maximizes: log QPS; below all of these, minus the excess; lowest, minus log memory."""
+        served = np.log(np.where(self.qps > 0.0, self.qps, 1.0))
+        missed = -_TIER - np.clip(self.excess, -100.0, 100.0)
+        beyond = -2.0 * _TIER - np.log(np.maximum(self.memory, 1.0))
+        return np.where(self.qps > 0.0, served, np.where(self.memory <= 1.0, missed, beyond))
+
+    def take(self, rows: Any) -> Evaluation:
+        """Return the evaluation of some schedules."""
+        return Evaluation(*(column[rows] for column in self))
+
+
+class Evaluator(Protocol):
+    """Judges schedules and counts what it did, per pair."""
+
+    evaluations: Integers
+
+    def evaluate(self, placement: Placement, pair: Integers, points: Floats) -> Evaluation:
+        """Return the judgement of points, shape (n, 8), of the pairs with numbers ``pair``, shape (n,)."""
+
+
+class GradientEvaluator(Evaluator, Protocol):
+    """An evaluator whose throughput can be differentiated."""
+
+    def gradient(self, placement: Placement, pair: Integers, points: Floats, at: Evaluation) -> Floats:
+        """Return the gradient of log QPS (of minus the excess where none is served), shape (n, 8)."""
+
+
+class AnalyticalEvaluator:
+    """The differentiable cost model, compiled once per placement.
+
+    Parameters
+    ----------
+    pairs
+        The pairs as ``packing.pack`` returns them, all with arrays of the same shapes.
+
+    Raises
+    ------
+    InputError
+        If there is no pair, or the shapes differ.
+    """
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        layouts = {layout(pair) for pair in pairs}
+        if len(layouts) != 1:
+            found = Words("none" if not layouts else "operators padded to different numbers of slots")
+            raise InputError("must be pairs of one layout, at least one", where="pairs", found=found)
+        self.evaluations: Integers = np.zeros(len(pairs), dtype=np.int64)
+        self._layout = layouts.pop()
+        self._pairs = tuple(pairs)
+        self._rows = np.stack([_flat(pair) for pair in pairs])
+
+    def evaluate(self, placement: Placement, pair: Integers, points: Floats) -> Evaluation:
+        """Return the judgement of points, shape (n, 8), of the pairs with numbers ``pair``, shape (n,)."""
+        np.add.at(self.evaluations, pair, 1)
+        placement, points = _as_program(placement, points)
+        found = _in_chunks(_compiled_value(placement, self._layout), self._rows, pair, points)
+        qps, excess, saturation, memory = found.T
+        return Evaluation(np.where(memory <= 1.0, qps, 0.0), excess, saturation, memory)
+
+    def gradient(self, placement: Placement, pair: Integers, points: Floats, at: Evaluation) -> Floats:
+        """Return the gradient of log QPS (of minus the excess where none is served), shape (n, 8)."""
+        np.add.at(self.evaluations, pair, GRADIENT_COST - 1)
+        used = np.isin(FIELDS, VARIABLES[placement])
+        placement, points = _as_program(placement, points)
+        state = np.column_stack([points, at.qps, at.excess, at.saturation_qps])
+        slope = _in_chunks(_compiled_gradient(placement, self._layout), self._rows, pair, state)
+        return np.where(used, slope, 0.0)
+
+    def serves(
+        self,
+        placement: Placement,
+        pair: Integers,
+        points: Floats,
+        load_qps: float,
+        ideal: Ideal | None = None,
+    ) -> npt.NDArray[np.bool_]:
+        """Return which points fit into memory and meet all limits at a load, shape (n,).
+
+        Parameters
+        ----------
+        ideal
+            A part that is taken to need no time and no power under load.
+        """
+        if not len(points):
+            return np.zeros(0, dtype=np.bool_)
+        np.add.at(self.evaluations, pair, 1)
+        placement, points = _as_program(placement, points)
+        rows = self._rows if ideal is None else np.stack([_flat(_idealized(p, ideal)) for p in self._pairs])
+        state = np.column_stack([points, np.full(len(points), load_qps)])
+        program = _compiled_limits(placement, self._layout)
+        found = _in_chunks(program, rows, pair, state, LARGE_CHUNK)
+        violated, excess, saturation, memory = found.T
+        met = (violated <= 0.0) & (excess < 0.0) & (saturation > load_qps) & (memory <= 1.0)
+        return np.asarray(met)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a pair lies in a row of numbers: its structure and the shapes of its arrays."""
+
+    structure: Any
+    shapes: tuple[tuple[int, ...], ...]
+
+    def pair(self, row: jax.Array) -> Pair:
+        """Return the pair that a row holds."""
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
+        parts = jnp.split(row, ends[:-1])
+        leaves = [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        pair: Pair = jax.tree.unflatten(self.structure, leaves)
+        return pair
+
+
+def layout(pair: Pair) -> Layout:
+    """Return the layout of a pair; pairs of one layout share their compiled programs."""
+    return Layout(jax.tree.structure(pair), tuple(np.shape(leaf) for leaf in jax.tree.leaves(pair)))
+
+
+def _flat(pair: Pair) -> Floats:
+    return np.concatenate([np.ravel(np.asarray(leaf, dtype=np.float64)) for leaf in jax.tree.leaves(pair)])
+
+
+def _choice(point: jax.Array) -> Choice:
+    return Choice(*(point[column] for column in range(len(FIELDS))))
+
+
+def _as_program(placement: Placement, points: Floats) -> tuple[Placement, Floats]:
+    """Return the placement whose program is used, and the points as it reads them (``stages.PROGRAM``).
+
+    SparseNet on the host is the case of hot embeddings in which none is hot.
+    """
+    if placement != "cpu-accelerator":
+        return PROGRAM[placement], points
+    cold = points.copy()
+    cold[:, COLUMN["hot_share"]] = 0.0
+    return PROGRAM[placement], cold
+
+
+Compiled = Callable[[Floats, Floats], jax.Array]
+
+
+@lru_cache
+def _compiled_value(placement: Placement, layout: Layout) -> Compiled:
+    def value(row: jax.Array, point: jax.Array) -> jax.Array:
+        found = bounded_throughput(placement, layout.pair(row), _choice(point))
+        return jnp.stack([found.qps, found.excess, found.saturation_qps, found.memory])
+
+    return jax.jit(jax.vmap(value), compiler_options=COMPILER_OPTIONS)
+
+
+@lru_cache
+def _compiled_gradient(placement: Placement, layout: Layout) -> Compiled:
+    def gradient(row: jax.Array, state: jax.Array) -> jax.Array:
+        point, (qps, excess, saturation) = state[: len(FIELDS)], state[len(FIELDS) :]
+        known = Bounded(qps, excess, saturation, jnp.zeros(()), jnp.zeros(()))
+        return jnp.stack(objective_gradient(placement, layout.pair(row), _choice(point), known))
+
+    return jax.jit(jax.vmap(gradient), compiler_options=COMPILER_OPTIONS)
+
+
+@lru_cache
+def _compiled_limits(placement: Placement, layout: Layout) -> Compiled:
+    def limits(row: jax.Array, state: jax.Array) -> jax.Array:
+        server = serve(placement, layout.pair(row), _choice(state))
+        violated = violation(server, state[len(FIELDS)])
+        saturation = server.saturation_qps
+        return jnp.stack([violated, unloaded_excess(server), saturation, server.network.memory])
+
+    return jax.jit(jax.vmap(limits), compiler_options=COMPILER_OPTIONS)
+
+
+def _idealized(pair: Pair, part: Ideal) -> Pair:
+    """Return a pair one part of which takes no time and draws no power under load."""
+    if part == "host":
+        host = pair.host
+        fast = {name: getattr(host, name) * _FAST for name in _HOST_RATES}
+        free = dict.fromkeys((*_HOST_COSTS, "core_w", "memory_active_w", "nmp_active_w"), 0.0)
+        return pair._replace(host=host._replace(**fast, **free))
+    device = pair.device
+    fast = {name: getattr(device, name) * _FAST for name in _DEVICE_RATES}
+    return pair._replace(device=device._replace(**fast, **dict.fromkeys(_DEVICE_COSTS, 0.0)))
+
+
+def _in_chunks(program: Compiled, rows: Floats, pair: Integers, inputs: Floats, size: int = CHUNK) -> Floats:
+    """Return the program's outputs, called on ``size`` rows at a time; the last call repeats its last row."""
+    count = len(inputs)
+    padded = np.minimum(np.arange(-(-count // size) * size), count - 1)
+    with jax.enable_x64(True):
+        parts = [program(rows[pair[part]], inputs[part]) for part in padded.reshape(-1, size)]
+        return np.concatenate([np.asarray(part) for part in parts])[:count]

@@ -1,0 +1,226 @@
+"""Gradient search: ascend the throughput of relaxed schedules from many starts, round, polish on the lattice.
+
+All pairs of one placement are searched at once. Steps are pure functions of arrays; what is found for a pair depends on
+the pair, the settings and the seed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from hercules_opt.scheduling.evaluator import Evaluation, Evaluator, GradientEvaluator
+from hercules_opt.scheduling.moves import distant, neighbours, surroundings
+from hercules_opt.scheduling.relaxation import (
+    Box,
+    box,
+    points_at,
+    projected,
+    pulled_back,
+    within_memory,
+)
+from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Integers, Space, Tasks
+
+
+@dataclass(frozen=True)
+class GradientSettings:
+    """How much a gradient search does.
+
+    Attributes
+    ----------
+    starts
+        Starts per pair and placement.
+    first_steps, kept, last_steps
+        After ``first_steps`` from every start, the best ``kept`` go on for ``last_steps``.
+    rate
+        First step of every coordinate: a factor e ** rate of a schedule's variable. It falls to a tenth, and starts
+        at a third in the second round.
+    polished
+        Ascents whose ends are rounded, and polished on the lattice.
+    """
+
+    starts: int = 12
+    first_steps: int = 12
+    kept: int = 3
+    last_steps: int = 24
+    rate: float = 0.3
+    polished: int = 2
+
+
+DEFAULT_SETTINGS = GradientSettings()
+
+#: Starts that anyone would try: batch size, and cores per thread as a power of the cores of a stage.
+_PLAIN_STARTS = ((16.0, 0.0), (64.0, 0.0), (256.0, 0.0), (1024.0, 0.0), (256.0, 0.5))
+
+
+class Climbed(NamedTuple):
+    """The best points of several ascents: coordinates of shape (n, 8), merits of shape (n,)."""
+
+    coordinate: Floats
+    merit: Floats
+
+
+class Found(NamedTuple):
+    """Schedules, shape (n, 8), and how they were judged."""
+
+    points: Floats
+    evaluation: Evaluation
+
+    def take(self, rows: Any) -> Found:
+        """Return some of them."""
+        return Found(self.points[rows], self.evaluation.take(rows))
+
+
+def gradient_search(
+    evaluator: GradientEvaluator,
+    tasks: Tasks,
+    *,
+    seed: int = 0,
+    settings: GradientSettings = DEFAULT_SETTINGS,
+) -> Found:
+    """Return the best schedule found for each task."""
+    bounds, count = box(tasks.spaces), len(tasks.spaces)
+    rows = np.repeat(np.arange(count), settings.starts)
+    begun = starts(bounds, settings.starts, seed)
+    climbed = ascend(evaluator, tasks, bounds, rows, begun, settings.first_steps, settings.rate)
+    best = best_rows(rows, climbed.merit, settings.kept)
+    rows, begun = rows[best], climbed.coordinate[best]
+    climbed = ascend(evaluator, tasks, bounds, rows, begun, settings.last_steps, settings.rate / 3.0)
+    best = best_rows(rows, climbed.merit, settings.polished)
+    rows, ends = rows[best], points_at(climbed.coordinate[best])
+    around = [surroundings(tasks.spaces[row], end) for row, end in zip(rows, ends, strict=True)]
+    polished = best_of(evaluator, tasks, rows, around)
+    for moves in (neighbours, distant, neighbours):
+        polished = polish(evaluator, tasks, rows, polished, moves)
+    return polished.take(best_rows(rows, polished.evaluation.merit, 1))
+
+
+def starts(bounds: Box, count: int, seed: int) -> Floats:
+    """Return ``count`` starting coordinates for each row of bounds, shape (n * count, 8), the same for every pair.
+
+    First the plain ones, then a low-discrepancy sequence (Halton, scrambled by the seed) over the box.
+    """
+    from scipy.stats import qmc
+
+    spread = qmc.Halton(len(FIELDS), seed=np.random.default_rng(seed)).random(count)
+    share = np.where(np.isfinite(spread), spread, 0.5)
+    found = bounds.lower[:, None] + share[None] * (bounds.upper - bounds.lower)[:, None]
+    for number, (batch, width) in enumerate(_PLAIN_STARTS[: count - 1]):
+        found[:, number] = _plain(bounds, batch, width)
+    rows = np.repeat(np.arange(len(bounds.lower)), count)
+    return projected(found.reshape(-1, len(FIELDS)), bounds.take(rows))
+
+
+def _plain(bounds: Box, batch: float, width: float) -> Floats:
+    """Return starts that use all cores, half of them in each stage of two; the middle of what is not said."""
+    found = 0.5 * (bounds.lower + bounds.upper)
+    found[:, COLUMN["batch_size"]] = np.log(batch)
+    each = np.log(np.maximum(bounds.cores / max(bounds.stages, 1), 1.0))
+    for threads, cores in (("threads", "cores_per_thread"), ("dense_threads", "dense_cores_per_thread")):
+        found[:, COLUMN[threads]], found[:, COLUMN[cores]] = (1.0 - width) * each, width * each
+    return found
+
+
+def ascend(
+    evaluator: GradientEvaluator,
+    tasks: Tasks,
+    bounds: Box,
+    rows: Integers,
+    start: Floats,
+    steps: int,
+    rate: float,
+) -> Climbed:
+    """Ascend from every start and return the best point of each ascent, not its last.
+
+    Parameters
+    ----------
+    rows
+        The task of each start, shape (n,).
+    start
+        Coordinates, shape (n, 8).
+    """
+    optimizer, own = _adam(steps, rate), bounds.take(rows)
+    here, state = start, optimizer.init(start)
+    best = Climbed(start, np.full(len(start), -np.inf))
+    for _ in range(steps):
+        points = points_at(here)
+        at = evaluator.evaluate(tasks.placement, tasks.pair[rows], points)
+        better = at.merit > best.merit
+        best = Climbed(np.where(better[:, None], here, best.coordinate), np.maximum(at.merit, best.merit))
+        slope = pulled_back(evaluator.gradient(tasks.placement, tasks.pair[rows], points, at), points)
+        step, state = optimizer.update(np.where(at.memory[:, None] > 1.0, 0.0, slope), state)
+        here = projected(within_memory(here + step, at.memory, own), own)
+    return best
+
+
+class _Optimizer(NamedTuple):
+    init: Callable[[Floats], Any]
+    update: Callable[[Floats, Any], tuple[Floats, Any]]
+
+
+@lru_cache
+def _adam(steps: int, rate: float) -> _Optimizer:
+    adam = optax.adam(optax.cosine_decay_schedule(rate, steps, alpha=0.1), b1=0.8, b2=0.95)
+    compiled = jax.jit(adam.update)
+
+    def init(coordinate: Floats) -> Any:
+        with jax.enable_x64(True):
+            return adam.init(coordinate)
+
+    def update(slope: Floats, state: Any) -> tuple[Floats, Any]:
+        with jax.enable_x64(True):
+            step, after = compiled(-slope, state)
+            return np.asarray(step), after
+
+    return _Optimizer(init, update)
+
+
+def best_rows(rows: Integers, merit: Floats, count: int) -> Integers:
+    """Return the positions of the ``count`` best of each task, best first, tasks in order; ties go to the first."""
+    order = np.lexsort((np.arange(len(rows)), -merit, rows))
+    sorted_rows = rows[order]
+    begins = np.searchsorted(sorted_rows, sorted_rows)
+    return order[np.arange(len(rows)) - begins < count]
+
+
+def best_of(evaluator: Evaluator, tasks: Tasks, rows: Integers, candidates: Sequence[Floats]) -> Found:
+    """Return the best of the candidates of each row; a row without candidates is not allowed."""
+    group = np.repeat(np.arange(len(rows)), [len(points) for points in candidates])
+    points = np.concatenate(candidates)
+    judged = evaluator.evaluate(tasks.placement, tasks.pair[rows[group]], points)
+    return Found(points, judged).take(best_rows(group, judged.merit, 1))
+
+
+def polish(
+    evaluator: Evaluator,
+    tasks: Tasks,
+    rows: Integers,
+    begun: Found,
+    moves: Callable[[Space, Floats], Floats] = neighbours,
+) -> Found:
+    """Move to the best point that a move leads to, as long as one is better: steepest ascent on the lattice."""
+    points, judged = begun.points.copy(), [column.copy() for column in begun.evaluation]
+    moving = np.arange(len(rows))
+    while len(moving):
+        around = [moves(tasks.spaces[rows[row]], points[row]) for row in moving]
+        moving, around = _with_candidates(moving, around)
+        if not len(moving):
+            break
+        found = best_of(evaluator, tasks, rows[moving], around)
+        better = found.evaluation.merit > Evaluation(*judged).merit[moving]
+        moving, found = moving[better], found.take(better)
+        points[moving] = found.points
+        for column, value in zip(judged, found.evaluation, strict=True):
+            column[moving] = value
+    return Found(points, Evaluation(*judged))
+
+
+def _with_candidates(rows: Integers, around: list[Floats]) -> tuple[Integers, list[Floats]]:
+    some = np.array([len(points) > 0 for points in around])
+    return rows[some], [points for points in around if len(points)]

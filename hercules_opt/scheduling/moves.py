@@ -1,0 +1,151 @@
+"""Moves on the lattice: the points around a real one, and the neighbours of a point."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Space
+
+#: Steps along a variable's grid, as a share of the value's rank, beside single steps.
+_STRIDES = (0.05, 0.2, 0.5)
+#: Divisions of the cores that are tried from afar, and factors of the batch size.
+_DIVISIONS, _BATCH_FACTORS = 32, (0.4, 0.7, 1.0, 1.5, 2.5)
+
+Changes = dict[int, float]
+
+
+def unique_rows(points: Floats) -> Floats:
+    """Return points without repetitions, in the order of their first appearance."""
+    _, first = np.unique(points, axis=0, return_index=True)
+    return points[np.sort(first)]
+
+
+def surroundings(space: Space, point: Floats) -> Floats:
+    """Return the lattice points around a real point, shape (k, 8): each variable rounded down and up.
+
+    Roundings that take too many cores are left out; rounding all down always stays.
+    """
+    options = [_bracket(space, number, float(point[number])) for number in range(len(FIELDS))]
+    corners = np.array(list(product(*options)))
+    return unique_rows(corners[space.contains(corners)])
+
+
+def _bracket(space: Space, column: int, value: float) -> tuple[float, ...]:
+    name = FIELDS[column]
+    if name in space.grids:
+        grid = space.grids[name]
+        above = int(np.clip(np.searchsorted(grid, value * (1.0 - 1e-9)), 0, len(grid) - 1))
+        below = max(above - 1, 0) if grid[above] > value * (1.0 + 1e-9) else above
+        return tuple(dict.fromkeys((float(grid[below]), float(grid[above]))))
+    if column in space.split_columns:
+        low = max(np.floor(value + 1e-9), 1.0)
+        return (low,) if value - low < 1e-9 else (low, low + 1.0)
+    return (1.0,)
+
+
+def neighbours(space: Space, point: Floats) -> Floats:
+    """Return the neighbours of a lattice point, shape (k, 8).
+
+    One variable moves by a step or several along its grid, or cores move: between threads and cores per thread, from
+    one stage to the other, or all that are left are taken.
+    """
+    found = [
+        _with(point, {COLUMN[name]: value}) for name in space.grids for value in _steps(space, point, name)
+    ]
+    return _others(space, point, found + _core_moves(space, point))
+
+
+def distant(space: Space, point: Floats) -> Floats:
+    """Return points further away, shape (k, 8): other divisions of the cores, each at several batch sizes.
+
+    The first stage gets any number of cores and a second one the others, each with the same cores per thread as
+    before, or with one.
+    """
+    stages = _stages(space)
+    if not stages:
+        return np.empty((0, len(FIELDS)))
+    widths = product(*({1, int(point[width])} for _, width in stages))
+    divisions = [changes for each in widths for changes in _divisions(space, stages, each)]
+    batches = [_nearest(space, factor * point[COLUMN["batch_size"]]) for factor in _BATCH_FACTORS]
+    found = [
+        _with(point, {**changes, COLUMN["batch_size"]: batch})
+        for changes in divisions
+        for batch in dict.fromkeys(batches)
+    ]
+    return _others(space, point, found)
+
+
+def _others(space: Space, point: Floats, found: list[Floats]) -> Floats:
+    """Return the points of the lattice among these, each once, without the point itself."""
+    if not found:
+        return np.empty((0, len(FIELDS)))
+    candidates = unique_rows(np.array(found))
+    apart = (candidates != point).any(axis=1)
+    return np.asarray(candidates[apart & space.contains(candidates)])
+
+
+def _with(point: Floats, changes: Changes) -> Floats:
+    moved = point.copy()
+    moved[list(changes)] = list(changes.values())
+    return moved
+
+
+def _stages(space: Space) -> list[tuple[int, int]]:
+    """Return the columns of threads and of cores per thread, of each host stage."""
+    columns = space.split_columns
+    return [(columns[number], columns[number + 1]) for number in range(0, len(columns), 2)]
+
+
+def _nearest(space: Space, batch: float) -> float:
+    return float(np.clip(round(batch), 1, space.max_batch))
+
+
+def _steps(space: Space, point: Floats, name: str) -> list[float]:
+    """Return the values of a variable that are near on its grid: one step, and strides that grow with the rank."""
+    grid = space.grids[name]
+    rank = int(np.searchsorted(grid, point[COLUMN[name]]))
+    strides = {1, *(int(np.ceil(share * (rank + 1))) for share in _STRIDES)}
+    ranks = {rank + sign * stride for stride in strides for sign in (-1, 1)} | {2 * rank + 1}
+    return [float(grid[r]) for r in sorted(ranks) if 0 <= r < len(grid)]
+
+
+def _core_moves(space: Space, point: Floats) -> list[Floats]:
+    free = space.cores - int(space.used_cores(point[None])[0])
+    stages = _stages(space)
+    found: list[Changes] = []
+    for threads, width in stages:
+        m, o = int(point[threads]), int(point[width])
+        most = m * o + free
+        found += [{threads: k, width: most // max(k, 1)} for k in (m - 1, m, m + 1, 2 * m)]
+        found += [{width: k, threads: most // max(k, 1)} for k in (o - 1, o, o + 1, 2 * o)]
+        found += [{threads: m + a, width: o + b} for a, b in ((-1, 0), (1, 0), (0, -1), (0, 1))]
+    if len(stages) == 2:
+        first, second = stages
+        found += _handed_over(space, point, first, second) + _handed_over(space, point, second, first)
+    return [_with(point, changes) for changes in found]
+
+
+def _handed_over(
+    space: Space, point: Floats, giving: tuple[int, int], taking: tuple[int, int]
+) -> list[Changes]:
+    """Return changes in which one stage gives a thread, or a core of each, and the other takes what it can."""
+    found: list[Changes] = []
+    for column, other in (giving, giving[::-1]):
+        left = space.cores - int((point[column] - 1.0) * point[other])
+        for kept, grown in (taking, taking[::-1]):
+            found.append({column: point[column] - 1.0, grown: left // int(point[kept])})
+    return found
+
+
+def _divisions(space: Space, stages: list[tuple[int, int]], widths: tuple[int, ...]) -> list[Changes]:
+    """Return divisions of all cores among one or two stages, with these cores per thread."""
+    found: list[Changes] = []
+    counts = np.unique(np.linspace(1, space.cores, min(space.cores, _DIVISIONS)).astype(int))
+    for first in counts:
+        changes: Changes = {}
+        for (threads, width), cores, each in zip(stages, (first, space.cores - first), widths, strict=False):
+            changes |= {threads: cores // each, width: each}
+        found.append(changes)
+    return found

@@ -1,0 +1,207 @@
+"""The best schedule of each (server type, model) pair, by any method, or why there is none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from hercules_opt.errors import InputError, nearest_name
+from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
+from hercules_opt.hardware.packing import Pair, pack
+from hercules_opt.problem.models import Model
+from hercules_opt.problem.schedule import PLACEMENTS, Placement, Schedule
+from hercules_opt.problem.servers import ServerType
+from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation
+from hercules_opt.scheduling.exhaustive import exhaustive_search
+from hercules_opt.scheduling.gradient import Found, gradient_search
+from hercules_opt.scheduling.refusal import no_core, refusal
+from hercules_opt.scheduling.space import Integers, Space, Tasks, placements, search_space
+
+if TYPE_CHECKING:
+    from hercules_opt.scheduling.predict import Prediction
+
+Method = Literal["gradient", "exhaustive"]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ScheduleResult:
+    """The best schedule of one pair.
+
+    Attributes
+    ----------
+    schedule, qps, power_w
+        The schedule, its latency-bounded throughput, and the power at that load; ``None``, 0 and ``None`` where nothing
+        is served.
+    prediction
+        What it does at that load, and what binds it.
+    placements
+        Throughput of the best schedule found with each placement that the server offers, 0 where it serves nothing.
+    evaluations, space_size
+        Evaluations that were made (a value with its gradient counts three), and the points of the search space.
+    method
+        How it was searched.
+    reason
+        Why nothing is served, and what would help.
+    """
+
+    schedule: Schedule | None
+    qps: float
+    power_w: float | None
+    prediction: Prediction | None
+    placements: Mapping[Placement, float]
+    evaluations: int
+    space_size: int
+    method: Method
+    reason: str | None = None
+
+
+def optimize_schedule(
+    server: ServerType,
+    model: Model,
+    *,
+    method: Method = "gradient",
+    seed: int = 0,
+    efficiency: Efficiency = DEFAULT_EFFICIENCY,
+) -> ScheduleResult:
+    """Return the schedule with the highest latency-bounded throughput within the power budget.
+
+    Parameters
+    ----------
+    method
+        ``"gradient"``: ascent of a continuous relaxation from many starts, rounded and polished on the lattice.
+        ``"exhaustive"``: the whole lattice, with proven pruning; minutes for the largest spaces.
+    seed
+        Of the starts.
+
+    Raises
+    ------
+    InputError
+        If the server has no parts, the model no architecture, target or query sizes, or the method is unknown.
+    """
+    return optimize_all([(server, model)], method=method, seed=seed, efficiency=efficiency)[0]
+
+
+def optimize_all(
+    pairs: Sequence[tuple[ServerType, Model]],
+    *,
+    method: Method = "gradient",
+    seed: int = 0,
+    efficiency: Efficiency = DEFAULT_EFFICIENCY,
+    progress: Progress | None = None,
+) -> list[ScheduleResult]:
+    """Return the best schedule of many pairs, searched side by side; a pair's result depends on it alone.
+
+    ``progress`` is called with the number of searches done, and how many there are.
+    """
+    if method not in get_args(Method):
+        raise InputError("unknown method", found=method, hint=nearest_name(str(method), get_args(Method)))
+    packed = [pack(server, model, efficiency) for server, model in pairs]
+    offers = [placements(pair) for pair in packed]
+    searches = sum(len(offer) for offer in offers)
+    best: list[dict[Placement, tuple[Space, Found]]] = [{} for _ in packed]
+    evaluations: Integers = np.zeros(len(packed), dtype=np.int64)
+    done = 0
+    # Placements side by side: compiling and running a program both leave Python's lock.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+        for tasks, found, spent in threads.map(
+            lambda placement: _search(placement, packed, offers, method, seed), _placements_of(offers)
+        ):
+            evaluations += spent
+            for place, row in enumerate(tasks.pair):
+                best[row][tasks.placement] = (tasks.spaces[place], found.take(slice(place, place + 1)))
+            done += len(tasks.pair)
+            if progress is not None:
+                progress(done, searches)
+    return _results(pairs, packed, best, evaluations, method, efficiency)
+
+
+def _placements_of(offers: Sequence[tuple[Placement, ...]]) -> list[Placement]:
+    """Return every placement that is offered, the longest searches first."""
+    offered = {placement for offer in offers for placement in offer}
+    return [placement for placement in reversed(PLACEMENTS) if placement in offered]
+
+
+def _search(
+    placement: Placement,
+    packed: Sequence[Pair],
+    offers: Sequence[tuple[Placement, ...]],
+    method: Method,
+    seed: int,
+) -> tuple[Tasks, Found, Integers]:
+    """Return the best schedules with one placement, and the evaluations spent on each pair."""
+    evaluator = AnalyticalEvaluator(packed)
+    rows = [row for row, offer in enumerate(offers) if placement in offer]
+    spaces = tuple(search_space(placement, packed[row]) for row in rows)
+    tasks = Tasks(placement, np.array(rows, dtype=np.int64), spaces)
+    search = gradient_search if method == "gradient" else exhaustive_search
+    found = search(evaluator, tasks, seed=seed)
+    return tasks, found, evaluator.evaluations
+
+
+def _results(
+    pairs: Sequence[tuple[ServerType, Model]],
+    packed: Sequence[Pair],
+    best: Sequence[Mapping[Placement, tuple[Space, Found]]],
+    evaluations: Integers,
+    method: Method,
+    efficiency: Efficiency,
+) -> list[ScheduleResult]:
+    chosen = {row: _chosen(found) for row, found in enumerate(best) if found}
+    served = [row for row, schedule in chosen.items() if schedule is not None]
+    predictions = _predictions(pairs, packed, [(row, chosen[row]) for row in served], efficiency)
+    results = []
+    for row, found in enumerate(best):
+        prediction = predictions.get(row)
+        results.append(
+            ScheduleResult(
+                schedule=None if prediction is None else prediction.schedule,
+                qps=0.0 if prediction is None else prediction.bounded_qps,
+                power_w=None if prediction is None else prediction.power_w,
+                prediction=prediction,
+                placements=MappingProxyType(
+                    {name: float(one.evaluation.qps[0]) for name, (_, one) in found.items()}
+                ),
+                evaluations=int(evaluations[row]),
+                space_size=sum(space.size for space, _ in found.values()),
+                method=method,
+                reason=_reason(packed[row], found) if prediction is None else None,
+            )
+        )
+    return results
+
+
+def _chosen(found: Mapping[Placement, tuple[Space, Found]]) -> Schedule | None:
+    """Return the best schedule over all placements; the first of equals."""
+    space, one = max(found.values(), key=lambda entry: float(entry[1].evaluation.qps[0]))
+    return space.schedule(one.points[0]) if one.evaluation.qps[0] > 0.0 else None
+
+
+def _predictions(
+    pairs: Sequence[tuple[ServerType, Model]],
+    packed: Sequence[Pair],
+    chosen: Sequence[tuple[int, Schedule | None]],
+    efficiency: Efficiency,
+) -> dict[int, Prediction]:
+    from hercules_opt.scheduling.predict import predict_all
+
+    rows = [row for row, _ in chosen]
+    schedules = [schedule for _, schedule in chosen if schedule is not None]
+    models = [pairs[row][1] for row in rows]
+    found = predict_all([packed[row] for row in rows], models, schedules, [None] * len(rows), efficiency)
+    return dict(zip(rows, found, strict=True))
+
+
+def _reason(pair: Pair, found: Mapping[Placement, tuple[Space, Found]]) -> str:
+    if not found:
+        return no_core()
+    nearest: Evaluation = max(
+        (one.evaluation for _, one in found.values()), key=lambda evaluation: float(evaluation.merit[0])
+    )
+    return refusal(pair, nearest)

@@ -1,0 +1,88 @@
+"""Stage 1 for a whole instance: the efficiency table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hercules_opt._version import __version__
+from hercules_opt.errors import InputError
+from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY
+from hercules_opt.problem.instance import Instance
+from hercules_opt.problem.models import Model
+from hercules_opt.problem.servers import ServerType
+from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
+from hercules_opt.scheduling.optimize import Method, ScheduleResult, optimize_all
+
+
+def profile(
+    instance: Instance,
+    *,
+    method: Method | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> EfficiencyTable:
+    """Return the efficiency table of an instance: for each pair its best schedule, or why there is none.
+
+    Parameters
+    ----------
+    method
+        ``"gradient"`` or ``"exhaustive"`` searches (see ``optimize_schedule``). None: the instance's own measured table
+        where it has one, else the gradient search.
+    seed
+        Of the search.
+    progress
+        Called with the number of searches done and how many there are.
+
+    Raises
+    ------
+    InputError
+        If a server type has no parts, or a model no architecture, target or query sizes: the message says which.
+    """
+    if method is None and instance.table is not None:
+        return instance.table
+    names = [(server, model) for server in instance.servers for model in instance.models]
+    for server in instance.servers:
+        _check_server(server, instance.servers[server])
+    for model in instance.models:
+        _check_model(model, instance.models[model])
+    pairs = [(instance.servers[server], instance.models[model]) for server, model in names]
+    results = optimize_all(pairs, method=method or "gradient", seed=seed, progress=progress)
+    rows = [_row(server, model, result) for (server, model), result in zip(names, results, strict=True)]
+    return EfficiencyTable(tuple(rows))
+
+
+def _check_server(name: str, server: ServerType) -> None:
+    if server.cpu is None:
+        hint = "Give the server its parts, or the instance a measured [efficiency] table."
+        raise InputError("is required to search for schedules", key=f"servers.{name}.cpu", hint=hint)
+
+
+def _check_model(name: str, model: Model) -> None:
+    for field in ("architecture", "sla_ms", "query_size"):
+        if getattr(model, field) is None:
+            hint = "Describe the model, or give the instance a measured [efficiency] table."
+            raise InputError("is required to search for schedules", key=f"models.{name}.{field}", hint=hint)
+
+
+def _row(server: str, model: str, result: ScheduleResult) -> PairEfficiency:
+    described = {
+        "server_type": server,
+        "model": model,
+        "kind": "analytic",
+        "source": f"hercules-opt {__version__}, {result.method} search, cost model with "
+        f"{DEFAULT_EFFICIENCY.kind} constants",
+    }
+    prediction = result.prediction
+    if prediction is None:
+        return PairEfficiency.model_validate({**described, "reason": result.reason})
+    return PairEfficiency.model_validate(
+        {
+            **described,
+            "qps": result.qps,
+            "power_w": result.power_w,
+            "p95_ms": prediction.percentiles_ms[95.0],
+            "p99_ms": prediction.percentiles_ms[99.0],
+            "schedule": prediction.schedule,
+            "binds": prediction.binding,
+        }
+    )

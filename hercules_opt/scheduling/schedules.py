@@ -1,0 +1,33 @@
+"""A schedule that a user gives, checked against the server and the model it is for."""
+
+from __future__ import annotations
+
+from hercules_opt.errors import InputError
+from hercules_opt.hardware.packing import Pair
+from hercules_opt.problem.schedule import Schedule
+from hercules_opt.scheduling.space import Floats, Space, placements, search_space
+
+
+def located(pair: Pair, schedule: Schedule) -> tuple[Space, Floats]:
+    """Return the search space that a schedule belongs to, and the schedule as a point of it, shape (8,).
+
+    The point need not be on the lattice (any batch size will do), but it must be possible.
+
+    Raises
+    ------
+    InputError
+        If the server does not offer the placement, a variable is missing, or there are too few cores.
+    """
+    if schedule.placement not in placements(pair):
+        offered = ", ".join(placements(pair)) or "nothing"
+        rule = f"this server offers {offered} for this model"
+        raise InputError(rule, where="schedule", key="placement", found=schedule.placement)
+    space = search_space(schedule.placement, pair)
+    for name in space.names:
+        if getattr(schedule, name) is None:
+            raise InputError(f"placement {schedule.placement!r} needs it", where="schedule", key=name)
+    point = space.point(schedule)
+    used = int(space.used_cores(point[None])[0])
+    if used > space.cores:
+        raise InputError(f"must take at most {space.cores} cores", where="schedule", found=used)
+    return space, point
