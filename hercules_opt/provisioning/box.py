@@ -30,13 +30,6 @@ class Box:
         """Return the part with at least ``count`` servers of one pair."""
         return Box(_with(self.low, model, server_type, count), self.high)
 
-    def holds(self, model: int, counts: tuple[int, ...]) -> bool:
-        """Return whether one model's counts lie inside."""
-        return all(
-            bottom <= count <= top
-            for bottom, count, top in zip(self.low[model], counts, self.high[model], strict=True)
-        )
-
 
 def _with(rows: Rows, model: int, server_type: int, count: int) -> Rows:
     row = rows[model]

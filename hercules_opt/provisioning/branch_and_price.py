@@ -17,9 +17,10 @@ import numpy as np
 
 from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, CertificateKind, Node
+from hercules_opt.provisioning.columns import Mixture
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
-from hercules_opt.provisioning.pricing import Mixture, Priced, PriceSearch
+from hercules_opt.provisioning.pricing import Priced, PriceSearch
 from hercules_opt.provisioning.problem import FloatArray
 
 _NODE_LIMIT = 1000
@@ -113,7 +114,7 @@ class _TreeSearch:
                 break
             if self.nodes >= self.next_plan:
                 self.next_plan *= 2
-                self._offer(self.prices.plan())
+                self._offer(self.prices.columns.plan())
             split = _split(part.priced.mixture, self.weights)
             if split is None or part.depth == MOST_DEPTH:
                 continue

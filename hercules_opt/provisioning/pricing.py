@@ -12,13 +12,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
-
-import numpy as np
-from scipy import optimize
 
 from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.certificate import CertificateKind, Leaf
+from hercules_opt.provisioning.columns import TINY, ColumnPool, Mixture
 from hercules_opt.provisioning.cover import Cover, least_cover
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
@@ -29,39 +26,7 @@ _ROUND_LIMIT = 200
 #: Nodes of each covering knapsack: first few, since any new cover helps, then many to settle the bound.
 _QUICK_NODES = 500
 _THOROUGH_NODES = 50_000
-#: A share or overuse below this is rounding.
-_TINY = 1e-6
 _MOST_PENALTY = 1e9
-#: Nodes of the integer program over the covers seen.
-_PLAN_NODES = 500
-
-#: One model's counts: the model's index, and servers by type.
-Column = tuple[int, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """Answer of the linear program over the covers seen: what it mixes, and the prices that follow.
-
-    Parameters
-    ----------
-    value
-        Its optimum, in W.
-    prices
-        Price of each server type in W, shape (h,).
-    counts
-        Servers, shape (m, h); fractional where covers are mixed.
-    columns
-        The covers that are mixed.
-    overuse
-        Servers beyond availability, at a penalty.
-    """
-
-    value: float
-    prices: FloatArray
-    counts: FloatArray
-    columns: tuple[Column, ...]
-    overuse: float
 
 
 @dataclass(frozen=True)
@@ -74,7 +39,7 @@ class Priced:
 
 
 class PriceSearch:
-    """The covers seen so far in one interval, and the search for prices in a box.
+    """The search for prices in a box, and the columns that it leads to.
 
     Parameters
     ----------
@@ -97,7 +62,8 @@ class PriceSearch:
         self._grid = math.lcm(10**self._digits, unit.denominator)
         watts = unit * self._grid if self._with_power else Fraction(0)
         self._costs = [tuple(int(cost * watts) for cost in row) for row in interval.costs]
-        self._columns: dict[Column, float] = {}
+        active = [m for m, need in enumerate(interval.needs) if need > 0]
+        self.columns = ColumnPool(active, len(interval.needs), interval.available)
         self._known: dict[tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]], Cover | None] = {}
         self._penalty = 1e3 if self._with_power else 1.0
         if best is not None:
@@ -117,55 +83,25 @@ class PriceSearch:
         assert best is not None
         penalty, nodes = self._penalty, _QUICK_NODES
         for _ in range(_ROUND_LIMIT):
-            mixture = self._mix(box, penalty)
+            mixture = self.columns.mix(box, penalty)
             if mixture is None:
                 return best
-            seen = len(self._columns)
-            best = replace(_better(best, self._priced(box, mixture.prices, nodes)), mixture=mixture)
+            seen = len(self.columns)
+            best = replace(
+                _better(best, self._priced(box, mixture.prices * self._scale, nodes)), mixture=mixture
+            )
             if enough(best.bound) or best.bound is None or effort.expired:
                 return best
-            tight = mixture.value - float(best.bound) <= 1e-9 * max(self._scale, abs(mixture.value))
-            if len(self._columns) > seen and not tight:
+            tight = mixture.value - float(best.bound) / self._scale <= 1e-9 * max(1.0, abs(mixture.value))
+            if len(self.columns) > seen and not tight:
                 continue
             if nodes == _QUICK_NODES and not tight:
                 nodes = _THOROUGH_NODES
-            elif mixture.overuse > _TINY and penalty < _MOST_PENALTY:
+            elif mixture.overuse > TINY and penalty < _MOST_PENALTY:
                 penalty *= 1e3
             else:
                 return best
         return best
-
-    def plan(self) -> Rows | None:
-        """Return the cheapest plan that takes one of the covers seen for each model, ``None`` if none is
-        found.
-
-        The covers are whole and exact, so the solver's tolerances do no harm.
-        """
-        columns = list(self._columns)
-        active = [m for m, need in enumerate(self.interval.needs) if need > 0]
-        if not active or {m for m, _ in columns} != set(active):
-            return None
-        one_each = np.array([[float(m == model) for m, _ in columns] for model in active])
-        result: Any = optimize.milp(
-            np.array([self._columns[column] for column in columns]),
-            integrality=np.ones(len(columns), dtype=np.int64),
-            bounds=optimize.Bounds(0, 1),
-            constraints=[
-                optimize.LinearConstraint(one_each, lb=1, ub=1),
-                optimize.LinearConstraint(
-                    np.array([counts for _, counts in columns], dtype=np.float64).T,
-                    ub=self.interval.available,
-                ),
-            ],
-            options={"node_limit": _PLAN_NODES},
-        )
-        if result.x is None:
-            return None
-        rows: list[tuple[int, ...]] = [(0,) * len(self.interval.available)] * len(self.interval.needs)
-        for (m, counts), share in zip(columns, result.x, strict=True):
-            if share > 0.5:
-                rows[m] = counts
-        return tuple(rows)
 
     def _first_prices(self, box: Box, start: Leaf | None) -> list[Sequence[float]]:
         zero = [0.0] * len(self.interval.available)
@@ -205,34 +141,9 @@ class PriceSearch:
         return sum(paid, Fraction(0)) - sum(earned, Fraction(0))
 
     def _add(self, model: int, counts: tuple[int, ...]) -> None:
-        if self.interval.needs[model] > 0 and (model, counts) not in self._columns:
+        if self.interval.needs[model] > 0 and (model, counts) not in self.columns:
             cost = sum(price * count for price, count in zip(self._costs[model], counts, strict=True))
-            self._columns[model, counts] = float(Fraction(cost, self._grid)) / self._scale
-
-    def _mix(self, box: Box, penalty: float) -> Mixture | None:
-        """Solve the linear program over the covers in the box; overuse of a type costs a penalty."""
-        columns = [column for column in self._columns if box.holds(*column)]
-        active = sorted({m for m, _ in columns})
-        models, types = len(self.interval.needs), len(self.interval.available)
-        use = np.array([counts for _, counts in columns], dtype=np.float64).reshape(len(columns), types)
-        one_each = np.array([[float(m == model) for m, _ in columns] for model in active])
-        result: Any = optimize.linprog(
-            np.concatenate([[self._columns[column] for column in columns], np.full(types, penalty)]),
-            A_ub=np.hstack([use.T, -np.eye(types)]),
-            b_ub=np.array(self.interval.available, dtype=np.float64),
-            A_eq=np.hstack([one_each.reshape(len(active), len(columns)), np.zeros((len(active), types))]),
-            b_eq=np.ones(len(active)),
-            method="highs",
-        )
-        if result.status != 0:
-            return None
-        shares = result.x[: len(columns)]
-        counts = np.zeros((models, types))
-        np.add.at(counts, [m for m, _ in columns], shares[:, np.newaxis] * use)
-        mixed = tuple(column for column, share in zip(columns, shares, strict=True) if share > _TINY)
-        prices: FloatArray = np.maximum(-result.ineqlin.marginals, 0.0) * self._scale
-        overuse = float(result.x[len(columns) :].sum())
-        return Mixture(float(result.fun) * self._scale, prices, counts, mixed, overuse)
+            self.columns.add((model, counts), float(Fraction(cost, self._grid)) / self._scale)
 
 
 def _better(old: Priced | None, new: Priced) -> Priced:
