@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hercules_opt.problem.json_schema import json_schema
     from hercules_opt.problem.library import library_names
     from hercules_opt.problem.loading import load_instance, save_instance
+    from hercules_opt.problem.schedule import Schedule
     from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
     from hercules_opt.provisioning.compare import Comparison, PlanSummary, compare
     from hercules_opt.provisioning.plan import Plan
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.provisioning.provision import provision
     from hercules_opt.provisioning.verify import Audit, IntervalAudit, Violation, audit, verify
-    from hercules_opt.problem.schedule import Schedule
+    from hercules_opt.scheduling.optimize import ScheduleResult, optimize_schedule
     from hercules_opt.scheduling.predict import Prediction, predict
+    from hercules_opt.scheduling.profile import profile
     from hercules_opt.simulation.largest_load import LargestLoad, largest_load
     from hercules_opt.simulation.server import ServerRun, simulate_server
     from hercules_opt.simulation.stages import Stage, Trace
@@ -47,6 +49,7 @@ _HOMES = {
     "Prediction": "scheduling.predict",
     "ProvisioningProblem": "provisioning.problem",
     "Schedule": "problem.schedule",
+    "ScheduleResult": "scheduling.optimize",
     "ServerRun": "simulation.server",
     "Stage": "simulation.stages",
     "Trace": "simulation.stages",
@@ -59,8 +62,10 @@ _HOMES = {
     "library_names": "problem.library",
     "load_instance": "problem.loading",
     "load_plan": "provisioning.plan_files",
+    "optimize_schedule": "scheduling.optimize",
     "plan_to_json": "provisioning.plan_files",
     "predict": "scheduling.predict",
+    "profile": "scheduling.profile",
     "provision": "provisioning.provision",
     "save_instance": "problem.loading",
     "save_plan": "provisioning.plan_files",
@@ -84,6 +89,7 @@ __all__ = [
     "Prediction",
     "ProvisioningProblem",
     "Schedule",
+    "ScheduleResult",
     "ServerRun",
     "Stage",
     "Trace",
@@ -97,8 +103,10 @@ __all__ = [
     "library_names",
     "load_instance",
     "load_plan",
+    "optimize_schedule",
     "plan_to_json",
     "predict",
+    "profile",
     "provision",
     "save_instance",
     "save_plan",
