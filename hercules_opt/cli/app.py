@@ -14,6 +14,7 @@ from hercules_opt.cli.compare import compare
 from hercules_opt.cli.errors import ExitCode, guarded, interruptible
 from hercules_opt.cli.instances import instances
 from hercules_opt.cli.output import write_stdout
+from hercules_opt.cli.profile import profile
 from hercules_opt.cli.provision import provision
 from hercules_opt.cli.run import run
 from hercules_opt.cli.validate import validate
@@ -77,7 +78,9 @@ def command_line() -> Any:
         epilog=_FIRST_STEPS,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    commands: tuple[Callable[..., ExitCode], ...] = (run, provision, compare, verify, validate, instances)
+    commands: tuple[Callable[..., ExitCode], ...] = (
+        run, profile, provision, compare, verify, validate, instances,
+    )  # fmt: skip
     for command in commands:
         app.command()(interruptible(command))
     return typer.main.get_command(app)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hercules_opt.cli.errors import ExitCode
-from hercules_opt.cli.files import read_plan, read_problem, read_table
+from hercules_opt.cli.files import read_plan, read_problem
 from hercules_opt.cli.options import InstanceArgument, JsonOption, SeedOption, TableOption
 from hercules_opt.cli.output import show, show_json
-from hercules_opt.cli.tables import table_of
+from hercules_opt.cli.tables import given_table
 from hercules_opt.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def compare(
     from hercules_opt.reporting.day import DayReport, day_document, day_page
 
     day = load_instance(instance)
-    rates = table_of(day, seed=seed) if table is None else read_table(table)
+    rates = given_table(day, table)
     problem = read_problem(day, rates, table)
     read = {name: read_plan(path, problem) for name, path in zip(_names(plans), plans, strict=True)}
     audits = tuple(audit(problem, plan) for plan in read.values())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hercules_opt.cli.errors import ExitCode
-from hercules_opt.cli.files import check_writable, checked_ending, read_problem, read_table
+from hercules_opt.cli.files import check_writable, checked_ending, read_problem
 from hercules_opt.cli.options import (
     DEFAULT_GAP,
     GapOption,
@@ -20,6 +20,7 @@ from hercules_opt.cli.options import (
 from hercules_opt.cli.outcome import tell_ending
 from hercules_opt.cli.output import hint, show, show_json, tell
 from hercules_opt.cli.progress import progress_bar
+from hercules_opt.cli.tables import given_table
 
 if TYPE_CHECKING:
     from hercules_opt.problem.instance import Instance
@@ -46,7 +47,7 @@ def provision(
         checked_ending(out, (".csv", ".json"))
         check_writable(out)
     day = load_instance(instance)
-    rates = day.table if table is None else read_table(table)
+    rates = given_table(day, table)
     problem = read_problem(day, rates, table)
     from hercules_opt.provisioning.provision import provision as solve
 

@@ -23,7 +23,7 @@ from hercules_opt.cli.outcome import plan_exit_code, tell_ending
 from hercules_opt.cli.output import document, hint, show, show_json, tell
 from hercules_opt.cli.progress import progress_bar
 from hercules_opt.cli.provision import print_plan
-from hercules_opt.cli.tables import table_of
+from hercules_opt.cli.tables import found_table
 
 if TYPE_CHECKING:
     from hercules_opt.problem.instance import Instance
@@ -53,7 +53,7 @@ def run(
     if out is not None:
         check_folder(out, FILES)
     day = load_instance(instance)
-    table = table_of(day, seed=seed)
+    table = found_table(day, seed=seed)
     problem = read_problem(day, table, None)
     from hercules_opt.provisioning.provision import provision
 

@@ -1,18 +1,41 @@
-"""The efficiency table of a command: the instance's own, or a file's."""
+"""The efficiency table of a command: a file's, the instance's own, or what stage 1 finds."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hercules_opt.cli.files import read_table
+from hercules_opt.cli.progress import progress_bar
 from hercules_opt.errors import InputError
 
 if TYPE_CHECKING:
     from hercules_opt.problem.instance import Instance
     from hercules_opt.problem.table import EfficiencyTable
+    from hercules_opt.scheduling.optimize import Method
 
 
-def table_of(instance: Instance, *, seed: int) -> EfficiencyTable:
-    """Return the instance's own table, else what stage 1 finds."""
+def given_table(instance: Instance, path: Path | None) -> EfficiencyTable:
+    """Return a file's table, else the instance's own; raise ``InputError`` if there is neither."""
+    if path is not None:
+        return read_table(path)
     if instance.table is None:
-        raise InputError("needs an efficiency table", where=instance.name)
+        raise InputError(
+            "needs an efficiency table",
+            where=instance.name,
+            hint="'hercules-opt profile INSTANCE --out table.csv' computes one, --table takes it.",
+        )
     return instance.table
+
+
+def found_table(instance: Instance, *, seed: int, method: Method | None = None) -> EfficiencyTable:
+    """Return the instance's own table unless a method is asked for, else what stage 1 finds."""
+    if method is None and instance.table is not None:
+        return instance.table
+    from hercules_opt.scheduling.profile import profile
+
+    try:
+        with progress_bar("schedules") as progress:
+            return profile(instance, method=method, seed=seed, progress=progress)
+    except InputError as error:
+        raise (error if error.where else error.located(instance.name)) from None

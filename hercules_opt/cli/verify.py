@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from hercules_opt.cli.errors import ExitCode
-from hercules_opt.cli.files import read_plan, read_problem, read_table
+from hercules_opt.cli.files import read_plan, read_problem
 from hercules_opt.cli.options import InstanceArgument, JsonOption, TableOption
 from hercules_opt.cli.output import show, show_json
+from hercules_opt.cli.tables import given_table
 
 
 def verify(
@@ -29,7 +30,8 @@ def verify(
     from hercules_opt.provisioning.verify import audit
     from hercules_opt.reporting.audits import audit_document, audit_page
 
-    problem = read_problem(load_instance(instance), None if table is None else read_table(table), table)
+    day = load_instance(instance)
+    problem = read_problem(day, given_table(day, table), table)
     read = read_plan(plan, problem)
     found = audit(problem, read)
     if as_json:

@@ -15,7 +15,7 @@ from hercules_opt.provisioning.compare import Comparison, PlanSummary
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.verify import Audit
 from hercules_opt.reporting.audits import audit_document, proof_line, violation_list
-from hercules_opt.reporting.efficiency import best_grid, efficiency_grid
+from hercules_opt.reporting.efficiency import best_grid, efficiency_grid, refused_list
 from hercules_opt.reporting.grid import Grid
 from hercules_opt.reporting.pairs import Pairs
 from hercules_opt.reporting.plans import interval_starts_h, use_grid
@@ -119,6 +119,9 @@ def day_page(report: DayReport) -> list[RenderableType]:
         use_grid(report.instance, report.plans),
         Pairs(tuple(_endings(report))),
     ]
+    refused = refused_list(report.table)
+    if refused is not None:
+        parts.insert(3, refused)
     if report.violations:
         wrong = [violation_list(name, audit) for name, _, audit, _ in report.entries() if audit.violations]
         parts.insert(0, Group(*wrong, Text("What follows are the claims of the plans.")))

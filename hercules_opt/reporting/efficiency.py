@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
 from hercules_opt.reporting.grid import Grid
-from hercules_opt.reporting.text import NOTHING, percent, short
+from hercules_opt.reporting.terms import terms_document, terms_page
+from hercules_opt.reporting.text import NOTHING, number, percent, plural, printable, short
+
+#: Pairs that cannot serve whose reasons are printed; the others are counted.
+MOST_REFUSED = 50
 
 
 def per_watt(pair: PairEfficiency | None) -> float | None:
@@ -42,6 +52,61 @@ def best_grid(table: EfficiencyTable, server_types: Sequence[str], models: Seque
     header = ("model", "most QPS", "QPS", "ahead", "most QPS per W", "QPS/W", "ahead ")
     title = "Best server type of each model, and its lead over the second best"
     return Grid(title, header, tuple(rows), most_rows=40, left=(1, 4))
+
+
+def schedules_grid(table: EfficiencyTable) -> Grid:
+    """Return rate, power, latency and schedule of every pair that can serve."""
+    rows = [
+        (
+            f"{pair.server_type} x {pair.model}",
+            number(pair.qps),
+            number(pair.power_w),
+            number(pair.p95_ms),
+            number(pair.p99_ms),
+            pair.binds or NOTHING,
+            pair.schedule.label() if pair.schedule is not None else NOTHING,
+        )
+        for pair in table
+        if pair.qps is not None
+    ]
+    header = ("pair", "QPS", "W", "p95 ms", "p99 ms", "binds", "schedule")
+    return Grid("Rate, power and schedule of every pair", header, tuple(rows), left=(5, 6))
+
+
+def profile_page(instance: Instance, table: EfficiencyTable) -> list[RenderableType]:
+    """Return an efficiency table for people, with the reasons of the pairs that cannot serve."""
+    servers, models = tuple(instance.servers), tuple(instance.models)
+    parts: list[RenderableType] = [
+        terms_page(instance, table, []),
+        Text(),
+        schedules_grid(table),
+        Text(),
+        efficiency_grid(table, servers, models),
+        Text(),
+        best_grid(table, servers, models),
+    ]
+    refused = refused_list(table)
+    return [*parts, Text(), refused] if refused else parts
+
+
+def refused_list(table: EfficiencyTable) -> RenderableType | None:
+    """Return why pairs cannot serve and what would help, ``None`` where the table has no such pair."""
+    refused = [pair for pair in table if pair.qps is None]
+    if not refused:
+        return None
+    lines = [
+        f"{pair.server_type} x {pair.model}: {printable(pair.reason or 'no reason is given')}"
+        for pair in refused[:MOST_REFUSED]
+    ]
+    if len(refused) > MOST_REFUSED:
+        lines.append(f"and {len(refused) - MOST_REFUSED:,} more; --json has them all")
+    head = Text(f"{plural(len(refused), 'pair')} cannot serve", style="bold")
+    return Group(head, *(Padding(Text(line), (0, 0, 0, 2)) for line in lines))
+
+
+def profile_document(instance: Instance, table: EfficiencyTable) -> dict[str, Any]:
+    """Return an efficiency table with its terms as plain data."""
+    return {**terms_document(instance, table, []), "efficiency": table.to_rows()}
 
 
 def _rate(pair: PairEfficiency | None) -> float | None:

@@ -56,17 +56,17 @@ def terms_page(instance: Instance, table: EfficiencyTable | None, plans: Sequenc
     figures = "; ".join(f"{group}: {by_kind(kinds)}" for group, kinds in groups.items() if kinds)
     weakest = weakest_kind(groups)
     title = f": {printable(instance.title)}" if instance.title else ""
-    return Pairs(
-        (
-            ("instance", f"{instance.name}{title}"),
-            ("size", size_line(instance)),
-            ("latency", _targets(instance)),
-            ("headroom", _headroom(instance)),
-            ("figures", f"weakest kind: {weakest}; {figures}"),
-            ("policies", "; ".join(_policy(plan) for plan in plans)),
-            ("version", f"hercules-opt {__version__}"),
-        )
-    )
+    rows = [
+        ("instance", f"{instance.name}{title}"),
+        ("size", size_line(instance)),
+        ("latency", _targets(instance)),
+        ("headroom", _headroom(instance)),
+        ("figures", f"weakest kind: {weakest}; {figures}"),
+    ]
+    if plans:
+        rows.append(("policies", "; ".join(_policy(plan) for plan in plans)))
+    rows.append(("version", f"hercules-opt {__version__}"))
+    return Pairs(tuple(rows))
 
 
 def _targets(instance: Instance) -> str:

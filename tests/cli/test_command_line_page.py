@@ -45,6 +45,7 @@ def documented(section: str) -> set[str]:
     [
         ("run and compare", ["run", "tiny"]),
         ("run and compare", ["compare", "tiny", "plan.json"]),
+        ("profile", ["profile", "tiny"]),
         ("provision", ["provision", "tiny"]),
         ("verify", ["verify", "tiny", "plan.json"]),
         ("validate", ["validate", "tiny"]),

@@ -7,7 +7,7 @@ from command_line import assert_one_message, call
 
 import hercules_opt
 
-COMMANDS = ("run", "provision", "compare", "verify", "validate", "instances")
+COMMANDS = ("run", "profile", "provision", "compare", "verify", "validate", "instances")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])

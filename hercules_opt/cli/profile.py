@@ -1,0 +1,66 @@
+"""``hercules-opt profile``: stage 1 alone, the efficiency table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+import typer
+
+from hercules_opt.cli.errors import ExitCode
+from hercules_opt.cli.files import check_writable, checked_ending
+from hercules_opt.cli.options import InstanceArgument, JsonOption, SeedOption
+from hercules_opt.cli.output import hint, show, show_json, tell
+from hercules_opt.cli.tables import found_table
+from hercules_opt.errors import InputError, nearest_name
+
+if TYPE_CHECKING:
+    from hercules_opt.scheduling.optimize import Method
+
+
+def profile(
+    instance: InstanceArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the table: .csv or .json.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="gradient or exhaustive; by default the instance's own table, else gradient.",
+        ),
+    ] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> ExitCode:
+    """Find the best schedule of every server type and model."""
+    from hercules_opt.problem.loading import load_instance
+    from hercules_opt.reporting.efficiency import profile_document, profile_page
+
+    if out is not None:
+        checked_ending(out, (".csv", ".json"))
+        check_writable(out)
+    day = load_instance(instance)
+    table = found_table(day, seed=seed, method=_checked_method(method))
+    if out is not None:
+        (table.to_json if out.suffix.lower() == ".json" else table.to_csv)(out)
+    if as_json:
+        show_json("profile", profile_document(day, table))
+    else:
+        show(*profile_page(day, table))
+    if out is not None:
+        tell(f"wrote {out}")
+    hint(f"\nNext: hercules-opt provision {instance} --table {out or 'TABLE'}")
+    return ExitCode.DONE
+
+
+def _checked_method(name: str | None) -> Method | None:
+    if name is None:
+        return None
+    from hercules_opt.scheduling.optimize import Method
+
+    methods = get_args(Method)
+    if name not in methods:
+        raise InputError("unknown method", where="--method", found=name, hint=nearest_name(name, methods))
+    return cast("Method", name)
