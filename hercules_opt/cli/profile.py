@@ -51,7 +51,10 @@ def profile(
         show(*profile_page(day, table))
     if out is not None:
         tell(f"wrote {out}")
-    hint(f"\nNext: hercules-opt provision {instance} --table {out or 'TABLE'}")
+    keep = (
+        f"hercules-opt provision {instance} --table {out}" if out else "add --out table.csv to keep the table"
+    )
+    hint(f"\nNext: {keep}")
     return ExitCode.DONE
 
 

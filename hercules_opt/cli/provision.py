@@ -58,7 +58,8 @@ def provision(
     print_plan(day, rates, plan, as_json=as_json)
     if out is not None:
         tell(f"wrote {out}")
-    hint(f"\nNext: hercules-opt verify {instance} {out or 'PLAN'}")
+    keep = f"hercules-opt verify {instance} {out}" if out else "add --out plan.json to keep the plan"
+    hint(f"\nNext: {keep}")
     return tell_ending(plan)
 
 
