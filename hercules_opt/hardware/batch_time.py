@@ -56,6 +56,7 @@ class _HostBytes(NamedTuple):
     stream_item: jax.Array
     gather_item: jax.Array
     nmp_item: jax.Array
+    inside: jax.Array
 
 
 def _host_bytes(host: Host, ops: Operators, select: jax.Array, thread: HostThread) -> _HostBytes:
@@ -70,14 +71,16 @@ def _host_bytes(host: Host, ops: Operators, select: jax.Array, thread: HostThrea
     miss = resident / (resident + host.llc_bytes)
     table_miss = ops.table_bytes / (ops.table_bytes + host.llc_bytes)
     rows = ops.gather_bytes + ops.rows * host.row_overhead_bytes
-    inside = host.has_nmp * ops.pooled
-    rewritten = 2.0 * host.bag_rewrite * ops.gather_bytes * (1.0 - inside)
-    commands = inside * table_miss * (ops.output_bytes + ops.rows * host.nmp_command_bytes)
+    pooled = host.has_nmp * jnp.asarray(ops.pooled)
+    inside = pooled * table_miss
+    rewritten = 2.0 * host.bag_rewrite * ops.gather_bytes * (1.0 - pooled)
+    commands = inside * (ops.output_bytes + ops.rows * host.nmp_command_bytes)
     return _HostBytes(
         stream_batch=select * miss * ops.weight_bytes,
         stream_item=select * (miss * ops.activation_bytes + rewritten + commands),
-        gather_item=select * table_miss * rows * (1.0 - inside),
-        nmp_item=select * table_miss * ops.gather_bytes * inside,
+        gather_item=select * table_miss * rows * (1.0 - pooled),
+        nmp_item=select * ops.gather_bytes * inside,
+        inside=inside,
     )
 
 
@@ -104,7 +107,7 @@ def host_batch_s(
     moved = _host_bytes(host, ops, select, thread)
     speed = thread.cores / (1.0 + host.parallel_loss * (thread.cores - 1.0))
     rows = b + host.half_rows * ops.rows_scale * thread.cores
-    compute = select * ops.flops * rows / (speed * host.core_flop_s)
+    compute = select * ops.flops * (1.0 - moved.inside) * rows / (speed * host.core_flop_s)
     streamed = moved.stream_batch + (moved.stream_item + moved.gather_item) * b
     launch = select_launches(ops, select) * (host.launch_s + host.fork_s * jnp.log2(thread.cores))
     alone = launch + _hypot(compute, streamed / (thread.cores * host.core_bytes_s))
