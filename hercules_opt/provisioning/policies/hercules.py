@@ -39,6 +39,8 @@ class Hercules:
                 return _least_short(interval, greedy, proof, effort)
             start = proof.counts
         proof = least_power(interval, start, effort)
+        if proof.counts is None and proof.certificate is not None and proof.certificate.kind == "infeasible":
+            return _least_short(interval, greedy, proof, effort)
         if proof.counts is None:
             return _by_highs(interval, greedy, proof, effort)
         stopped_by = None
