@@ -53,7 +53,8 @@ NAMES = {
     ("NVIDIA", "DGX-Station-A100_A100-SXM-80GBx4_TRT_MaxQ"): "dgx-station-a100",
 }
 
-#: Every type owns this many accelerators (ours): the least number that makes whole servers of 1, 2, 3, 4 and 8.
+#: Every type owns this many accelerators (ours): the least number that makes whole servers of 1, 2, 3, 4
+#: and 8.
 ACCELERATORS_PER_TYPE = 24
 
 #: Peak load of each service, as a share of the QPS that the whole fleet would give it alone: three quarters

@@ -40,7 +40,7 @@ GRADIENT_COST = 3
 #: How much faster an ideal part is: it takes microseconds where the real one takes seconds.
 _FAST = 1e6
 _HOST_RATES = ("core_flop_s", "bytes_s", "core_bytes_s", "nmp_bytes_s", "memory_bytes")
-_HOST_COSTS = ("launch_s", "fork_s")
+_HOST_COSTS = ("launch_s", "fork_s", "core_w", "memory_j_per_byte", "nmp_j_per_byte")
 _DEVICE_RATES = ("flop_s", "bytes_s", "link_bytes_s", "memory_bytes")
 _DEVICE_COSTS = ("launch_s", "link_s", "active_w")
 
@@ -245,7 +245,7 @@ def _idealized(pair: Pair, part: Ideal) -> Pair:
     if part == "host":
         host = pair.host
         fast = {name: getattr(host, name) * _FAST for name in _HOST_RATES}
-        free = dict.fromkeys((*_HOST_COSTS, "core_w", "memory_active_w", "nmp_active_w"), 0.0)
+        free = dict.fromkeys(_HOST_COSTS, 0.0)
         return pair._replace(host=host._replace(**fast, **free))
     device = pair.device
     fast = {name: getattr(device, name) * _FAST for name in _DEVICE_RATES}

@@ -1,10 +1,10 @@
 """Exhaustive search: the best point of a whole lattice, the oracle that other methods are held to.
 
-Nothing is left out, but little is evaluated in full: a schedule can beat the best one known only if its server meets the
-limits at a load just above that one's throughput, and this takes one step of the search for the load instead of all. Of
-a schedule with a host and an accelerator stage, each stage must do so too when the other takes no time; only pairs of
-stages that both do are looked at. Both arguments need what the definition of the throughput needs: a larger load, or a
-slower part, is never better for the tail.
+Nothing is left out, but little is evaluated in full: a schedule can beat the best one known only if its
+server meets the limits at a load just above that one's throughput, and this takes one step of the search
+for the load instead of all. Of a schedule with a host and an accelerator stage, each stage must do so too
+when the other takes no time; only pairs of stages that both do are looked at. Both arguments need what the
+definition of the throughput needs: a larger load, or a slower part, is never better for the tail.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def exhaustive_search(
     Parameters
     ----------
     seed
-        Of the points that the first incumbent comes from; the result does not depend on it beyond ``tolerance``.
+        Of the points that the first incumbent comes from; the result does not depend on it beyond
+        ``tolerance``.
     tolerance
         No schedule of the lattice is better than the result by more than this share of its throughput.
     """

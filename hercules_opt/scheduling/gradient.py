@@ -1,7 +1,7 @@
 """Gradient search: ascend the throughput of relaxed schedules from many starts, round, polish on the lattice.
 
-All pairs of one placement are searched at once. Steps are pure functions of arrays; what is found for a pair depends on
-the pair, the settings and the seed alone.
+All pairs of one placement are searched at once. Steps are pure functions of arrays; what is found for a
+pair depends on the pair, the settings and the seed alone.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class GradientSettings:
     first_steps, kept, last_steps
         After ``first_steps`` from every start, the best ``kept`` go on for ``last_steps``.
     rate
-        First step of every coordinate: a factor e ** rate of a schedule's variable. It falls to a tenth, and starts
-        at a third in the second round.
+        First step of every coordinate: a factor e ** rate of a schedule's variable. It falls to a tenth,
+        and starts at a third in the second round.
     polished
         Ascents whose ends are rounded, and polished on the lattice.
     """

@@ -11,7 +11,7 @@ from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Space
 #: Steps along a variable's grid, as a share of the value's rank, beside single steps.
 _STRIDES = (0.05, 0.2, 0.5)
 #: Divisions of the cores that are tried from afar, and factors of the batch size.
-_DIVISIONS, _BATCH_FACTORS = 32, (0.4, 0.7, 1.0, 1.5, 2.5)
+_DIVISIONS, _BATCH_FACTORS = 32, (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 
 Changes = dict[int, float]
 
@@ -48,8 +48,8 @@ def _bracket(space: Space, column: int, value: float) -> tuple[float, ...]:
 def neighbours(space: Space, point: Floats) -> Floats:
     """Return the neighbours of a lattice point, shape (k, 8).
 
-    One variable moves by a step or several along its grid, or cores move: between threads and cores per thread, from
-    one stage to the other, or all that are left are taken.
+    One variable moves by a step or several along its grid, or cores move: between threads and cores per
+    thread, from one stage to the other, or all that are left are taken.
     """
     found = [
         _with(point, {COLUMN[name]: value}) for name in space.grids for value in _steps(space, point, name)
@@ -58,10 +58,11 @@ def neighbours(space: Space, point: Floats) -> Floats:
 
 
 def distant(space: Space, point: Floats) -> Floats:
-    """Return points further away, shape (k, 8): other divisions of the cores, each at several batch sizes.
+    """Return points further away, shape (k, 8).
 
-    The first stage gets any number of cores and a second one the others, each with the same cores per thread as
-    before, or with one.
+    Other divisions of the cores, each at several batch sizes: the first stage gets any number of cores and
+    a second one the others, each with the same cores per thread as before, or with one. And other hot
+    shares, each with an instance more or less.
     """
     stages = _stages(space)
     if not stages:
@@ -73,6 +74,12 @@ def distant(space: Space, point: Floats) -> Floats:
         _with(point, {**changes, COLUMN["batch_size"]: batch})
         for changes in divisions
         for batch in dict.fromkeys(batches)
+    ]
+    instances, hot = COLUMN["instances"], COLUMN["hot_share"]
+    found += [
+        _with(point, {hot: float(share), instances: point[instances] + more})
+        for share in space.grids.get("hot_share", ())
+        for more in (-1.0, 0.0, 1.0)
     ]
     return _others(space, point, found)
 

@@ -37,14 +37,16 @@ class ScheduleResult:
     Attributes
     ----------
     schedule, qps, power_w
-        The schedule, its latency-bounded throughput, and the power at that load; ``None``, 0 and ``None`` where nothing
-        is served.
+        The schedule, its latency-bounded throughput, and the power at that load; ``None``, 0 and ``None``
+        where nothing is served.
     prediction
         What it does at that load, and what binds it.
     placements
-        Throughput of the best schedule found with each placement that the server offers, 0 where it serves nothing.
+        Throughput of the best schedule found with each placement that the server offers, 0 where it serves
+        nothing.
     evaluations, space_size
-        Evaluations that were made (a value with its gradient counts three), and the points of the search space.
+        Evaluations that were made (a value with its gradient counts three), and the points of the search
+        space.
     method
         How it was searched.
     reason
@@ -75,15 +77,16 @@ def optimize_schedule(
     Parameters
     ----------
     method
-        ``"gradient"``: ascent of a continuous relaxation from many starts, rounded and polished on the lattice.
-        ``"exhaustive"``: the whole lattice, with proven pruning; minutes for the largest spaces.
+        ``"gradient"``: ascent of a continuous relaxation from many starts, rounded and polished on the
+        lattice. ``"exhaustive"``: the whole lattice, with proven pruning; minutes for the largest spaces.
     seed
         Of the starts.
 
     Raises
     ------
     InputError
-        If the server has no parts, the model no architecture, target or query sizes, or the method is unknown.
+        If the server has no parts, the model no architecture, target or query sizes, or the method is
+        unknown.
     """
     return optimize_all([(server, model)], method=method, seed=seed, efficiency=efficiency)[0]
 

@@ -26,8 +26,8 @@ def profile(
     Parameters
     ----------
     method
-        ``"gradient"`` or ``"exhaustive"`` searches (see ``optimize_schedule``). None: the instance's own measured table
-        where it has one, else the gradient search.
+        ``"gradient"`` or ``"exhaustive"`` searches (see ``optimize_schedule``). None: the instance's own
+        measured table where it has one, else the gradient search.
     seed
         Of the search.
     progress
@@ -36,7 +36,8 @@ def profile(
     Raises
     ------
     InputError
-        If a server type has no parts, or a model no architecture, target or query sizes: the message says which.
+        If a server type has no parts, or a model no architecture, target or query sizes: the message says
+        which.
     """
     if method is None and instance.table is not None:
         return instance.table

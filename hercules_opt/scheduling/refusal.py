@@ -19,8 +19,8 @@ def no_core() -> str:
 def refusal(pair: Pair, nearest: Evaluation) -> str:
     """Return why the schedule that comes nearest serves nothing, and what would help it.
 
-    ``nearest`` is the best evaluation found, with arrays of shape (1,): the least excess of those that fit into memory,
-    or the least memory where none does.
+    ``nearest`` is the best evaluation found, with arrays of shape (1,): the least excess of those that fit
+    into memory, or the least memory where none does.
     """
     memory = float(nearest.memory[0])
     if memory > 1.0:

@@ -1,7 +1,8 @@
 """The continuous relaxation of a search space: real coordinates in which gradients are followed.
 
-Integers become real numbers in log space, the hot share a logit. Every coordinate has bounds; the cores of a host are
-shared by threads x cores per thread of each stage, and where they exceed what there is, all shrink by one factor.
+Integers become real numbers in log space, the hot share a logit. Every coordinate has bounds; the cores of
+a host are shared by threads x cores per thread of each stage, and where they exceed what there is, all
+shrink by one factor.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def projected(coordinate: Floats, bounds: Box) -> Floats:
 def within_memory(coordinate: Floats, memory: Floats, bounds: Box) -> Floats:
     """Return coordinates that take less memory, where more than all of it is taken.
 
-    Memory of an accelerator grows no faster than instances x hot share: first the instances shrink, to one at least,
-    then the hot share.
+    Memory of an accelerator grows no faster than instances x hot share: first the instances shrink, to one
+    at least, then the hot share.
     """
     excess = np.log(np.maximum(memory, 1.0))
     shrunk = coordinate.copy()

@@ -1,7 +1,8 @@
 """The search space of a (server type, model) pair: one lattice per placement, the same for every search method.
 
-A point is a row of ``len(FIELDS)`` numbers in the order of ``stages.Choice``; variables that a placement does not use are
-1. Cores are a constraint of the lattice itself; memory, latency and power are for an evaluator to judge.
+A point is a row of ``len(FIELDS)`` numbers in the order of ``stages.Choice``; variables that a placement
+does not use are 1. Cores are a constraint of the lattice itself; memory, latency and power are for an
+evaluator to judge.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ COLUMN: Final = {name: number for number, name in enumerate(FIELDS)}
 MAX_BATCH = 1024
 #: Co-located instances per accelerator.
 MAX_INSTANCES = 8
-#: The largest fused batch is the largest query times a power of 2 ** (1 / FUSED_STEPS), up to 2 ** FUSED_DOUBLINGS.
+#: The largest fused batch is the largest query times a power of 2 ** (1 / FUSED_STEPS), up to 2 **
+#: FUSED_DOUBLINGS.
 FUSED_DOUBLINGS, FUSED_STEPS = 4, 4
 #: Hot embeddings: 5 % to 95 % in steps of 5 %.
 HOT_SHARES = np.arange(1, 20) / 20.0
@@ -186,8 +188,8 @@ def search_space(placement: Placement, pair: Pair) -> Space:
 def placements(pair: Pair) -> tuple[Placement, ...]:
     """Return the placements that a pair offers; none without a core, which every query passes.
 
-    An accelerator can hold the whole model where one copy of it fits. Holding only the hot embeddings is an option
-    there too: it leaves room for more co-located copies, and the host takes part of the work.
+    An accelerator can hold the whole model where one copy of it fits. Holding only the hot embeddings is an
+    option there too: it leaves room for more co-located copies, and the host takes part of the work.
     """
     cores = int(pair.host.cores)
     if cores < 1:

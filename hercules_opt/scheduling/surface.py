@@ -39,8 +39,8 @@ class Surface:
     x_values, y_values
         Their values, shapes (nx,) and (ny,).
     qps
-        Shape (ny, nx); NaN where the schedule takes more cores or memory than there are, 0 where it misses its
-        target.
+        Shape (ny, nx); NaN where the schedule takes more cores or memory than there are, 0 where it misses
+        its target.
     """
 
     placement: Placement
