@@ -36,7 +36,8 @@ def figure_kinds(instance: Instance, table: EfficiencyTable | None) -> dict[str,
 
 def total_kinds(groups: Mapping[str, Kinds]) -> Kinds:
     """Return the number of figures of each kind over all groups."""
-    return _count(kind for kinds in groups.values() for kind, count in kinds.items() for _ in range(count))
+    totals = {kind: sum(kinds.get(kind, 0) for kinds in groups.values()) for kind in KINDS}
+    return {kind: count for kind, count in totals.items() if count}
 
 
 def weakest_kind(groups: Mapping[str, Kinds]) -> Kind | None:

@@ -9,7 +9,7 @@ from hercules_opt._version import __version__
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.plan import Plan
-from hercules_opt.reporting.figures import figure_kinds, weakest_kind
+from hercules_opt.reporting.figures import figure_kinds, total_kinds, weakest_kind
 from hercules_opt.reporting.instances import size_line
 from hercules_opt.reporting.pairs import Pairs
 from hercules_opt.reporting.text import by_kind, number, percent, printable, seconds
@@ -61,7 +61,7 @@ def terms_page(instance: Instance, table: EfficiencyTable | None, plans: Sequenc
         ("size", size_line(instance)),
         ("latency", _targets(instance)),
         ("headroom", _headroom(instance)),
-        ("figures", f"weakest kind: {weakest}; {figures}"),
+        ("figures", f"weakest kind: {weakest}; in all {by_kind(total_kinds(groups))} ({figures})"),
     ]
     if plans:
         rows.append(("policies", "; ".join(_policy(plan) for plan in plans)))

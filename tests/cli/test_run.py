@@ -43,7 +43,7 @@ def test_the_header_holds_the_terms() -> None:
         "instance tiny: Two server types",
         "2 server types x 2 models x 4 intervals (24 h)",
         "gap 1e-06",
-        "weakest kind: assumed; rates: 4 assumed",
+        "weakest kind: assumed; in all 18 assumed (rates: 4 assumed;",
         f"version hercules-opt {ho.__version__}",
     ):
         assert term in header

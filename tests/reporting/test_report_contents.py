@@ -15,7 +15,7 @@ from hercules_opt.problem.provenance import KINDS
 from hercules_opt.reporting.audits import audit_document, audit_page, proof_line
 from hercules_opt.reporting.day import DayReport, day_document, day_grid
 from hercules_opt.reporting.efficiency import best_grid, efficiency_grid
-from hercules_opt.reporting.figures import figure_kinds, weakest_kind
+from hercules_opt.reporting.figures import figure_kinds, total_kinds, weakest_kind
 from hercules_opt.reporting.plans import ending_line, interval_starts_h, intervals_grid, mean_line, use_grid
 
 TINY = ho.load_instance("tiny")
@@ -31,6 +31,7 @@ def test_kinds_count_every_figure_once() -> None:
         "loads": {"assumed": 240},
         "over-provision rates": {"assumed": 5},
     }
+    assert total_kinds(groups) == {"published": 124, "assumed": 260}
     assert weakest_kind(groups) == "assumed"
     assert weakest_kind({"rates": groups["rates"]}) == "published"
     assert weakest_kind({}) is None
