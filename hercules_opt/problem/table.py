@@ -41,6 +41,9 @@ class PairEfficiency(Part):
     p99_ms: float | None = Field(
         default=None, ge=0, description="99th percentile of the latency at that rate."
     )
+    qps_error: float | None = Field(
+        default=None, ge=0, description="Expected relative error of the rate, where it is predicted."
+    )
     schedule: Schedule | None = Field(default=None, description="How the server runs the model at that rate.")
     binds: str | None = Field(default=None, description="What keeps the rate from being higher.")
     reason: str | None = Field(
@@ -49,10 +52,10 @@ class PairEfficiency(Part):
 
 
 COLUMNS: tuple[str, ...] = (
-    "server_type", "model", "qps", "power_w", "p95_ms", "p99_ms", "schedule", "binds", "reason",
+    "server_type", "model", "qps", "power_w", "p95_ms", "p99_ms", "qps_error", "schedule", "binds", "reason",
     "kind", "source",
 )  # fmt: skip
-_NUMBERS = ("qps", "power_w", "p95_ms", "p99_ms")
+_NUMBERS = ("qps", "power_w", "p95_ms", "p99_ms", "qps_error")
 
 
 @dataclass(frozen=True)

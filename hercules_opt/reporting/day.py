@@ -113,7 +113,7 @@ def day_page(report: DayReport) -> list[RenderableType]:
     parts: list[RenderableType] = [
         terms_page(report.instance, report.table, list(report.plans.values())),
         efficiency_grid(report.table, servers, models),
-        best_grid(report.table, servers, models),
+        best_grid(report.instance, report.table),
         day_grid(report),
         Text(orders_line(report)),
         use_grid(report.instance, report.plans),

@@ -40,18 +40,26 @@ def efficiency_grid(table: EfficiencyTable, server_types: Sequence[str], models:
     return Grid(title, ("server type", *(f"{model} " for model in models)), tuple(rows), most_rows=40)
 
 
-def best_grid(table: EfficiencyTable, server_types: Sequence[str], models: Sequence[str]) -> Grid:
-    """Return each model's best server type by QPS of one server and by QPS per watt, and how far it leads."""
+def best_grid(instance: Instance, table: EfficiencyTable) -> Grid:
+    """Return each model's best server type by QPS, QPS per watt and QPS per server cost, and how far it leads.
+
+    A lead within the table's stated errors is marked: the two types cannot be told apart.
+    """
+
+    def per_cost(pair: PairEfficiency | None) -> float | None:
+        cost = None if pair is None else instance.servers[pair.server_type].cost_per_h
+        return pair.qps / cost if pair is not None and pair.qps is not None and cost else None
+
     rows = []
-    for model in models:
+    for model in instance.models:
         row = [model]
-        for worth in (_rate, per_watt):
-            ranked = _best(table, server_types, model, worth)
-            row += _leader(ranked, [worth(table.get(name, model)) or 0.0 for name in ranked])
+        for worth in (_rate, per_watt, per_cost):
+            ranked = _best(table, tuple(instance.servers), model, worth)
+            row += _leader(table, model, ranked, [worth(table.get(name, model)) or 0.0 for name in ranked])
         rows.append(tuple(row))
-    header = ("model", "most QPS", "QPS", "ahead", "most QPS per W", "QPS/W", "ahead ")
-    title = "Best server type of each model, and its lead over the second best"
-    return Grid(title, header, tuple(rows), most_rows=40, left=(1, 4))
+    header = ("model", "most QPS", "ahead ", "most QPS/W", "ahead ", "most QPS/cost", "ahead ")
+    title = "Best server type of each model, and its lead over the second (~ within the stated error)"
+    return Grid(title, header, tuple(rows), most_rows=40, left=(1, 3, 5))
 
 
 def schedules_grid(table: EfficiencyTable) -> Grid:
@@ -83,7 +91,7 @@ def profile_page(instance: Instance, table: EfficiencyTable) -> list[RenderableT
         Text(),
         efficiency_grid(table, servers, models),
         Text(),
-        best_grid(table, servers, models),
+        best_grid(instance, table),
     ]
     refused = refused_list(table)
     return [*parts, Text(), refused] if refused else parts
@@ -124,8 +132,16 @@ def _best(
     return [name for value, name in sorted(known, key=lambda pair: -(pair[0] or 0.0)) if value is not None]
 
 
-def _leader(ranked: Sequence[str], values: Sequence[float]) -> list[str]:
+def _leader(table: EfficiencyTable, model: str, ranked: Sequence[str], values: Sequence[float]) -> list[str]:
     if not ranked:
-        return [NOTHING] * 3
-    lead = percent(values[0] / values[1] - 1) if len(values) > 1 else "alone"
-    return [ranked[0], short(values[0]), lead]
+        return [NOTHING] * 2
+    if len(ranked) == 1:
+        return [ranked[0], "alone "]
+    lead = values[0] / values[1] - 1
+    return [ranked[0], percent(lead) + (" " if lead > _error(table, model, ranked[:2]) else "~")]
+
+
+def _error(table: EfficiencyTable, model: str, server_types: Sequence[str]) -> float:
+    """Return the larger of the stated relative errors of two rates; 0 where none is stated."""
+    pairs = (table.get(name, model) for name in server_types)
+    return max((pair.qps_error or 0.0 for pair in pairs if pair is not None), default=0.0)

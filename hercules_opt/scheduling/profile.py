@@ -83,6 +83,7 @@ def _row(server: str, model: str, result: ScheduleResult) -> PairEfficiency:
             "power_w": result.power_w,
             "p95_ms": prediction.percentiles_ms[95.0],
             "p99_ms": prediction.percentiles_ms[99.0],
+            "qps_error": prediction.relative_error,
             "schedule": prediction.schedule,
             "binds": prediction.binding,
         }

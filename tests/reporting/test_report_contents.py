@@ -67,16 +67,27 @@ def test_stars_mark_the_best_by_qps_per_watt() -> None:
 def test_the_best_type_leads_by_what_the_table_says() -> None:
     """tiny: a gpu ranks 450 QPS against a cpu's 100, and 450/400 QPS per watt against 100/150."""
     assert TINY.table is not None
-    ranking, retrieval = best_grid(TINY.table, list(TINY.servers), list(TINY.models)).rows
-    assert ranking == ("ranking", "gpu", "450", "350.0 %", "gpu", "1.12", "68.8 %")
-    assert retrieval == ("retrieval", "gpu", "200", "100.0 %", "cpu", "0.833", "45.8 %")
+    ranking, retrieval = best_grid(TINY, TINY.table).rows
+    assert ranking == ("ranking", "gpu", "350.0 % ", "gpu", "68.8 % ", "-", "-")
+    assert retrieval == ("retrieval", "gpu", "100.0 % ", "cpu", "45.8 % ", "-", "-")
+
+
+def test_a_lead_within_the_stated_error_is_marked_and_cost_counts_where_it_is_known() -> None:
+    """The gpu leads by 3.5 in rate, more than 0.25; per watt by 0.69, less than 0.7; a cpu at 1 beats a gpu at 9."""
+    assert TINY.table is not None
+    for error, mark in ((0.25, " "), (0.7, "~")):
+        table = ho.EfficiencyTable(tuple(pair.replace(qps_error=error) for pair in TINY.table))
+        costs = {"cpu": 1.0, "gpu": 9.0}
+        priced = {name: server.replace(cost_per_h=costs[name]) for name, server in TINY.servers.items()}
+        ranking = best_grid(TINY.replace(servers=priced), table).rows[0]
+        assert ranking == ("ranking", "gpu", "350.0 % ", "gpu", f"68.8 %{mark}", "cpu", "100.0 % ")
 
 
 def test_a_model_that_one_type_or_none_can_serve() -> None:
     assert TINY.table is not None
     alone = ho.EfficiencyTable(tuple(pair for pair in TINY.table if pair.model == "ranking")[:1])
-    ranking, retrieval = best_grid(alone, list(TINY.servers), list(TINY.models)).rows
-    assert ranking[3] == "alone"
+    ranking, retrieval = best_grid(TINY, alone).rows
+    assert ranking[2] == "alone "
     assert retrieval == ("retrieval", *["-"] * 6)
 
 
