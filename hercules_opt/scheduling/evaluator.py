@@ -70,7 +70,7 @@ class Evaluation(NamedTuple):
 
     @property
     def merit(self) -> Floats:
-        """What a search maximizes: log QPS; below all of these, minus the excess; lowest, minus log memory."""
+        """What a search maximizes: log QPS; below all of it, minus the excess; lowest, minus log memory."""
         served = np.log(np.where(self.qps > 0.0, self.qps, 1.0))
         missed = -_TIER - np.clip(self.excess, -100.0, 100.0)
         beyond = -2.0 * _TIER - np.log(np.maximum(self.memory, 1.0))

@@ -138,21 +138,32 @@ def _product(space: Space, splits: Floats | Integers, names: list[str]) -> Itera
 def _joined(hosts: Floats, devices: Floats, own: list[str], shared: list[str]) -> Iterator[Floats]:
     """Yield every host's choice with every device's that agrees with it in the shared variables."""
     columns, mine = [COLUMN[name] for name in shared], [COLUMN[name] for name in own]
-    for key in np.unique(hosts[:, columns], axis=0):
-        first = hosts[(hosts[:, columns] == key).all(axis=1)]
-        second = devices[(devices[:, columns] == key).all(axis=1)]
+    if not len(hosts) or not len(devices):
+        return
+    _, key = np.unique(np.concatenate([hosts, devices])[:, columns], axis=0, return_inverse=True)
+    ours, theirs = _by_key(hosts, key[: len(hosts)]), _by_key(devices, key[len(hosts) :])
+    for agreed in sorted(ours.keys() & theirs.keys()):
+        first, second = ours[agreed], theirs[agreed]
         points = np.repeat(first, len(second), axis=0)
         points[:, mine] = np.tile(second[:, mine], (len(first), 1))
         yield points
 
 
+def _by_key(points: Floats, key: Integers) -> dict[int, Floats]:
+    order = np.argsort(key, kind="stable")
+    values, begins = np.unique(key[order], return_index=True)
+    return dict(zip(values.tolist(), np.split(points[order], begins[1:]), strict=True))
+
+
 def _blocks(parts: Iterator[Floats]) -> Iterator[Floats]:
-    """Yield the same points in blocks of about one size."""
+    """Yield the same points in blocks of at most one size."""
     waiting: list[Floats] = []
     for part in parts:
-        waiting.append(part)
-        if sum(map(len, waiting)) >= _BLOCK:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
+        for begin in range(0, len(part), _BLOCK):
+            waiting.append(part[begin : begin + _BLOCK])
+            if sum(map(len, waiting)) >= _BLOCK:
+                joined = np.concatenate(waiting)
+                yield joined[:_BLOCK]
+                waiting = [joined[_BLOCK:]]
+    if waiting and sum(map(len, waiting)):
         yield np.concatenate(waiting)

@@ -102,9 +102,10 @@ def gradient_search(
 
 
 def starts(bounds: Box, count: int, seed: int) -> Floats:
-    """Return ``count`` starting coordinates for each row of bounds, shape (n * count, 8), the same for every pair.
+    """Return ``count`` starting coordinates for each row of bounds, shape (n * count, 8).
 
-    First the plain ones, then a low-discrepancy sequence (Halton, scrambled by the seed) over the box.
+    First the plain ones, then a low-discrepancy sequence (Halton, scrambled by the seed) over the box, the
+    same for every row.
     """
     from scipy.stats import qmc
 
@@ -182,7 +183,7 @@ def _adam(steps: int, rate: float) -> _Optimizer:
 
 
 def best_rows(rows: Integers, merit: Floats, count: int) -> Integers:
-    """Return the positions of the ``count`` best of each task, best first, tasks in order; ties go to the first."""
+    """Return the positions of the ``count`` best of each task, best first; ties go to the first."""
     order = np.lexsort((np.arange(len(rows)), -merit, rows))
     sorted_rows = rows[order]
     begins = np.searchsorted(sorted_rows, sorted_rows)
@@ -204,7 +205,7 @@ def polish(
     begun: Found,
     moves: Callable[[Space, Floats], Floats] = neighbours,
 ) -> Found:
-    """Move to the best point that a move leads to, as long as one is better: steepest ascent on the lattice."""
+    """Move to the best point within reach, as long as one is better: steepest ascent on the lattice."""
     points, judged = begun.points.copy(), [column.copy() for column in begun.evaluation]
     moving = np.arange(len(rows))
     while len(moving):

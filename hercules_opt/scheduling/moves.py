@@ -110,7 +110,7 @@ def _nearest(space: Space, batch: float) -> float:
 
 
 def _steps(space: Space, point: Floats, name: str) -> list[float]:
-    """Return the values of a variable that are near on its grid: one step, and strides that grow with the rank."""
+    """Return the near values of a variable on its grid: one step, and strides that grow with the rank."""
     grid = space.grids[name]
     rank = int(np.searchsorted(grid, point[COLUMN[name]]))
     strides = {1, *(int(np.ceil(share * (rank + 1))) for share in _STRIDES)}
@@ -137,7 +137,7 @@ def _core_moves(space: Space, point: Floats) -> list[Floats]:
 def _handed_over(
     space: Space, point: Floats, giving: tuple[int, int], taking: tuple[int, int]
 ) -> list[Changes]:
-    """Return changes in which one stage gives a thread, or a core of each, and the other takes what it can."""
+    """Return changes in which one stage gives a thread, or a core of each, and the other takes them."""
     found: list[Changes] = []
     for column, other in (giving, giving[::-1]):
         left = space.cores - int((point[column] - 1.0) * point[other])

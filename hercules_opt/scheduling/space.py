@@ -1,4 +1,4 @@
-"""The search space of a (server type, model) pair: one lattice per placement, the same for every search method.
+"""The search space of a (server type, model) pair: one lattice per placement, for every search method.
 
 A point is a row of ``len(FIELDS)`` numbers in the order of ``stages.Choice``; variables that a placement
 does not use are 1. Cores are a constraint of the lattice itself; memory, latency and power are for an
@@ -69,7 +69,7 @@ class Space:
 
     @cached_property
     def splits(self) -> Integers:
-        """All ways to use the cores, shape (k, 0, 2 or 4): threads and cores per thread of each host stage."""
+        """All ways to use the cores, shape (k, 0, 2 or 4): threads, cores per thread of each host stage."""
         if "threads" not in self.names:
             return np.ones((1, 0), dtype=np.int64)
         single = np.array(
@@ -104,7 +104,7 @@ class Space:
 
     @property
     def _split_count(self) -> int:
-        """The number of ``splits``: floor(cores / m) widths for m threads, with what is left for a second stage."""
+        """The number of ``splits``: floor(cores / m) widths for m threads, times those of a second stage."""
         cores = np.arange(1, self.cores + 1)
         within = np.array([int(np.sum(most // cores)) for most in range(self.cores + 1)])
         stages = len(self.split_columns) // 2
@@ -151,7 +151,7 @@ class Space:
         return np.asarray(inside)
 
     def sample(self, count: int, rng: np.random.Generator) -> Floats:
-        """Return ``count`` points drawn independently, each of the lattice equally likely, shape (count, 8)."""
+        """Return ``count`` independent points, each of the lattice equally likely, shape (count, 8)."""
         points = np.ones((count, len(FIELDS)))
         points[:, self.split_columns] = self.splits[rng.integers(len(self.splits), size=count)]
         for name, grid in self.grids.items():
