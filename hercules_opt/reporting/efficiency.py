@@ -41,7 +41,7 @@ def efficiency_grid(table: EfficiencyTable, server_types: Sequence[str], models:
 
 
 def best_grid(instance: Instance, table: EfficiencyTable) -> Grid:
-    """Return each model's best server type by QPS, QPS per watt and QPS per server cost, and how far it leads.
+    """Return each model's best server type by QPS, QPS per watt and QPS per server cost, and its lead.
 
     A lead within the table's stated errors is marked: the two types cannot be told apart.
     """

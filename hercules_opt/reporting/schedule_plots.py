@@ -63,7 +63,7 @@ def throughput_map(axes: Axes, surface: Surface, path: Path | None = None) -> No
 
 
 def batch_time(axes: Axes, prediction: Prediction) -> None:
-    """Draw where the time of one full batch goes, operator by operator, on the host and on the accelerator."""
+    """Draw where the time of one full batch goes, operator by operator, on host and accelerator."""
     rows = [op for op in prediction.operators if op.host_ms + op.device_ms > 0.0]
     names = [op.name for op in rows]
     axes.barh(names, [op.host_ms for op in rows], color=_HOST_COLOUR, label="host")

@@ -73,7 +73,7 @@ def test_the_best_type_leads_by_what_the_table_says() -> None:
 
 
 def test_a_lead_within_the_stated_error_is_marked_and_cost_counts_where_it_is_known() -> None:
-    """The gpu leads by 3.5 in rate, more than 0.25; per watt by 0.69, less than 0.7; a cpu at 1 beats a gpu at 9."""
+    """The gpu leads by 3.5 in rate and by 0.69 per watt; a cpu that costs 1 beats a gpu that costs 9."""
     assert TINY.table is not None
     for error, mark in ((0.25, " "), (0.7, "~")):
         table = ho.EfficiencyTable(tuple(pair.replace(qps_error=error) for pair in TINY.table))
