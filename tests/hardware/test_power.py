@@ -1,0 +1,98 @@
+"""Power: between idle and rated, growing with load, and binding where the budget is small."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cost_programs import MODELS, SERVERS, Programs, point, server
+
+from hercules_opt.hardware.packing import Pair, pack, rated_power_w
+from hercules_opt.problem.catalogue import catalogue
+
+SCHEDULES = {
+    "cpu": [point(20, 1, 64), point(2, 5, 256)],
+    "cpu-sd": [point(10, 1, 64, 8, 1), point(2, 2, 128, 2, 6)],
+    "accelerator": [point(instances=1, fused=4096), point(instances=8, fused=1024)],
+    "cpu-accelerator": [point(18, 1, 64, instances=2, fused=2048)],
+}
+
+
+def idle_w(name: str) -> float:
+    one = catalogue.servers[name]
+    assert one.cpu is not None
+    parts = one.board_w + one.cpu.sockets * one.cpu.idle_w + one.cpu.memory_idle_w
+    parts += one.nmp.idle_w if one.nmp else 0.0
+    return parts + (one.accelerator.count * one.accelerator.idle_w if one.accelerator else 0.0)
+
+
+@pytest.mark.parametrize("placement", SCHEDULES)
+def test_power_lies_between_idle_and_rated(
+    programs: Programs, pairs: dict[tuple[str, str], Pair], placement: str
+) -> None:
+    """At any load, for all models and server types: idle without load, growing with it, within the rated
+    sum.
+    """
+    names = [n for n in SERVERS if "acc" not in placement or catalogue.servers[n].accelerator]
+    names = [n for n in names if n != "T1" or placement != "cpu"]
+    asked = [(pairs[n, m], n, schedule) for n in names for m in MODELS for schedule in SCHEDULES[placement]]
+    some, points = [pair for pair, _, _ in asked], np.array([schedule for _, _, schedule in asked])
+    saturation = programs.ask(placement, some, points).saturation_qps
+    power = np.array(
+        [
+            programs.ask(placement, some, points, share * saturation).power_w
+            for share in (1e-6, 0.3, 0.6, 0.999)
+        ]
+    )
+    assert power[0] == pytest.approx([idle_w(n) for _, n, _ in asked], rel=1e-3)
+    assert (np.diff(power, axis=0) > 0).all()
+    rated = np.array([rated_power_w(catalogue.servers[n]) for _, n, _ in asked])
+    assert (power[-1] <= rated * (1 + 1e-9)).all()
+
+
+def test_rated_power_is_the_sum_of_the_parts() -> None:
+    """By hand, for CPU-A: board 30 W, socket 86 W, memory 8 W idle and 16 W active."""
+    assert rated_power_w(catalogue.servers["T1"]) == pytest.approx(30 + 86 + 8 + 16)
+    assert rated_power_w(catalogue.servers["T7"]) == pytest.approx(80 + 125 + 12 + 24 + 250)
+
+
+def test_busy_cores_draw_their_share(programs: Programs) -> None:
+    """Ten of twenty cores, all the time: half of the socket's dynamic power, besides the memory's."""
+    pair = pack(server("T2", cpu__memory_active_w=0.0), catalogue.models["mt-wnd"])
+    saturation = programs.ask("cpu", pair, point(10, 1, 64)).saturation_qps
+    busy = programs.ask("cpu", pair, point(10, 1, 64), saturation * (1 - 1e-9)).power_w[0]
+    assert busy - idle_w("T2") == pytest.approx(0.5 * (125 - 38), rel=1e-3)
+
+
+def test_near_memory_processing_saves_memory_energy(programs: Programs) -> None:
+    """The same load of RMC2 takes less memory energy per gathered byte when it is pooled inside the
+    modules.
+    """
+    of = catalogue.models["dlrm-rmc2"]
+    schedule, load = point(20, 1, 128), 100.0
+    watts = {}
+    for name, saving in (("T2", 0.0), ("T3", 0.0), ("T3", 0.458)):
+        updates = {"nmp__energy_saving": saving} if name == "T3" else {}
+        pair = pack(server(name, cpu__tdp_w=38.0, **updates), of)
+        watts[name, saving] = float(programs.ask("cpu", pair, schedule, load).power_w[0])
+    assert watts["T3", 0.458] < watts["T3", 0.0]
+
+
+def test_a_budget_lowers_the_throughput(programs: Programs) -> None:
+    """Down from the rated power the throughput falls; at the idle power there is none, and the excess says
+    so.
+    """
+    of = catalogue.models["dlrm-rmc3"]
+    rated, idle = rated_power_w(catalogue.servers["T2"]), idle_w("T2")
+    found = []
+    for watts in (rated, 0.75 * rated, 0.6 * rated, idle + 1.0, idle - 1.0):
+        pair = pack(server("T2", power_budget_w=watts), of)
+        answers = programs.ask("cpu", pair, point(20, 1, 64))
+        found.append((answers.qps[0], answers.excess[0]))
+        if answers.qps[0] > 0:
+            drawn = programs.ask("cpu", pair, point(20, 1, 64), answers.qps[0]).power_w[0]
+            assert drawn <= watts * (1 + 1e-5)
+            if watts < 0.7 * rated:
+                assert drawn == pytest.approx(watts, rel=1e-4)
+    rates = [qps for qps, _ in found]
+    assert rates[0] >= rates[1] > rates[2] > rates[3] > rates[4] == 0
+    assert found[-1][1] == pytest.approx(np.log(idle / (idle - 1.0)), rel=1e-6)
