@@ -94,6 +94,7 @@ class ColumnPool:
             A_eq=np.hstack([one_each, np.zeros((len(self._active), types))]),
             b_eq=np.ones(len(self._active)),
             method="highs-ds",
+            options={"presolve": False},
         )
         if result.status != 0:
             return None
@@ -121,7 +122,7 @@ class ColumnPool:
                 optimize.LinearConstraint(one_each, lb=1, ub=1),
                 optimize.LinearConstraint(counts.T, ub=self._available),
             ],
-            options={"node_limit": _PLAN_NODES},
+            options={"node_limit": _PLAN_NODES, "presolve": False},
         )
         if result.x is None:
             return None

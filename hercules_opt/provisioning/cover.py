@@ -7,9 +7,11 @@ same program with fractional servers.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
+from functools import cmp_to_key
+from itertools import accumulate
 
 #: A branch that could improve by less than this share is cut; the bound says so.
 PRECISION = 10**8
@@ -56,7 +58,8 @@ def least_cover(
         return None
     # A server counts for no more than the need: the same whole-number covers, and a better bound.
     clipped = {h: min(rates[h], left) for h in usable}
-    usable.sort(key=lambda h: (Fraction(costs[h], clipped[h]), h))
+    # By exact cost per unit of coverage; ties stay in the order of the types.
+    usable.sort(key=cmp_to_key(lambda a, b: costs[a] * clipped[b] - costs[b] * clipped[a]))
     search = _Search([clipped[h] for h in usable], [costs[h] for h in usable], [spans[h] for h in usable])
     search.run(left, node_limit)
     if search.best is None:
@@ -68,85 +71,76 @@ def least_cover(
     return Cover(tuple(counts), base + search.best_cost, base + search.bound)
 
 
-@dataclass
-class _Frame:
-    """A type's place on the current path: how many are taken, and what was open before."""
-
-    count: int
-    left: int
-    cost: int
-
-
-@dataclass
 class _Search:
-    rates: list[int]
-    costs: list[int]
-    spans: list[int]
-    best: list[int] | None = None
-    best_cost: int | None = None
-    bound: int = 0
-    _cut: list[int] = field(default_factory=list)
+    """Depth first; the path is three lists with an entry per type: how many, and what was open before."""
+
+    def __init__(self, rates: list[int], costs: list[int], spans: list[int]) -> None:
+        self.rates = rates
+        self.costs = costs
+        self.spans = spans
+        self.best: list[int] | None = None
+        self.best_cost: int | None = None
+        self.bound = 0
+        #: Coverage and cost of all servers of the types before each.
+        self.reach = [0, *accumulate(rate * span for rate, span in zip(rates, spans, strict=True))]
+        self.paid = [0, *accumulate(cost * span for cost, span in zip(costs, spans, strict=True))]
 
     def run(self, need: int, node_limit: int) -> None:
         """Search; leave the best counts (a prefix of the types), their cost and the lower bound."""
-        path = [self._frame(0, need, 0)]
+        rates, costs, spans, fractional = self.rates, self.costs, self.spans, self._fractional
+        counts, lefts, before = [min(spans[0], -(-need // rates[0]))], [need], [0]
+        lowest: list[int] = []  # bounds of what was cut
         threshold: int | None = None
         nodes = 0
-        while path and nodes < node_limit:
+        while counts and nodes < node_limit:
             nodes += 1
-            level, top = len(path) - 1, path[-1]
-            left = top.left - top.count * self.rates[level]
-            cost = top.cost + top.count * self.costs[level]
+            level, count = len(counts) - 1, counts[-1]
+            left = lefts[-1] - count * rates[level]
+            cost = before[-1] + count * costs[level]
             if left <= 0:
                 if self.best_cost is None or cost < self.best_cost:
-                    self.best, self.best_cost = [frame.count for frame in path], cost
+                    self.best, self.best_cost = counts.copy(), cost
                     threshold = cost - cost // PRECISION
-                self._step_down(path)
-                continue
-            bound = self._fractional(level + 1, left, cost)
-            if bound is None or (threshold is not None and bound >= threshold):
+            else:
+                bound = fractional(level + 1, left, cost)
+                if bound is not None and (threshold is None or bound < threshold):
+                    counts.append(min(spans[level + 1], -(-left // rates[level + 1])))
+                    lefts.append(left)
+                    before.append(cost)
+                    continue
                 # Fewer of the cheapest type per unit of coverage leave a bound at least as high: all are cut.
                 if bound is not None:
-                    self._cut.append(bound)
-                path.pop()
-                self._step_down(path)
-                continue
-            path.append(self._frame(level + 1, left, cost))
-        self._close(path)
-
-    def _frame(self, level: int, left: int, cost: int) -> _Frame:
-        return _Frame(min(self.spans[level], -(-left // self.rates[level])), left, cost)
-
-    @staticmethod
-    def _step_down(path: list[_Frame]) -> None:
-        while path and path[-1].count == 0:
-            path.pop()
-        if path:
-            path[-1].count -= 1
+                    lowest.append(bound)
+                counts.pop()
+            while counts and counts[-1] == 0:
+                counts.pop()
+            del lefts[len(counts) :], before[len(counts) :]
+            if counts:
+                counts[-1] -= 1
+        self.bound = min(self._open(counts, lefts, before) + lowest)
 
     def _fractional(self, level: int, left: int, cost: int) -> int | None:
         """Return the least cost, rounded up, with fractional servers of the types from ``level`` on."""
-        for index in range(level, len(self.rates)):
-            reach = self.rates[index] * self.spans[index]
-            if reach >= left:
-                return cost - (-left * self.costs[index] // self.rates[index])
-            left -= reach
-            cost += self.costs[index] * self.spans[index]
-        return None
+        target = left + self.reach[level]
+        after = bisect_left(self.reach, target, level + 1)
+        if after == len(self.reach):
+            return None
+        last = after - 1
+        rest = target - self.reach[last]
+        return cost + self.paid[last] - self.paid[level] - (-rest * self.costs[last] // self.rates[last])
 
-    def _close(self, path: list[_Frame]) -> None:
-        """Take the lowest bound over what was found, cut or left open."""
-        places = [(level, frame, frame.count - 1) for level, frame in enumerate(path)]
-        if path:
-            places.append((len(path) - 1, path[-1], path[-1].count))
-        for level, frame, count in places:
+    def _open(self, counts: list[int], lefts: list[int], before: list[int]) -> list[int]:
+        """Return bounds of what was found or left open."""
+        places = [(level, count - 1) for level, count in enumerate(counts)]
+        if counts:
+            places.append((len(counts) - 1, counts[-1]))
+        bounds = [] if self.best_cost is None else [self.best_cost]
+        for level, count in places:
             if count < 0:
                 continue
-            left = frame.left - count * self.rates[level]
-            cost = frame.cost + count * self.costs[level]
+            left = lefts[level] - count * self.rates[level]
+            cost = before[level] + count * self.costs[level]
             bound = cost if left <= 0 else self._fractional(level + 1, left, cost)
             if bound is not None:
-                self._cut.append(bound)
-        if self.best_cost is not None:
-            self._cut.append(self.best_cost)
-        self.bound = min(self._cut)
+                bounds.append(bound)
+        return bounds
