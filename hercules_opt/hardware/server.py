@@ -28,7 +28,7 @@ from hercules_opt.hardware.queueing import (
     split_work,
     tail,
 )
-from hercules_opt.hardware.smooth import larger, smaller
+from hercules_opt.hardware.smooth import clipped, larger, smaller
 from hercules_opt.hardware.stages import Choice, Network, Parabola, network, time_at
 from hercules_opt.problem.schedule import Placement
 
@@ -80,9 +80,7 @@ def at_load(server: Server, load_qps: jax.Array) -> Load:
 
 def unloaded_makespans_s(server: Server) -> jax.Array:
     """Return the latency of a lone query at each edge of the size density, shape (cells + 1,)."""
-    last = jnp.zeros(())
-    if server.fused is not None:
-        last = time_at(server.fused.stage, _last_items(server)).start
+    last = jnp.zeros(()) if server.fused is None else _own_work(server).at_once_s(jnp.zeros(()))
     if server.host is None:
         return last
     host = _alone_s(server.host)
@@ -118,18 +116,58 @@ def _fused_law(server: Server, load: Load) -> list[Cells]:
     fused, state = server.fused, load.fused
     assert fused is not None
     assert state is not None
-    own = time_at(fused.stage, _last_items(server))
+    own = _own_work(server)
     full = time_at(fused.stage, fused.largest_items).end
-    idle = _weighted(_after_host(server, load, own.at(state.seen)), (1.0 - state.left) * (1.0 - state.busy))
-    busy = _weighted(_shared_after_host(server, load, own.end), (1.0 - state.left) * state.busy)
-    behind = _weighted(_behind(server, load, larger(own.end, full)), state.left)
+    at_once = _after_host(server, load, own.at_once_s(state.seen))
+    idle = _weighted(at_once, (1.0 - state.left) * (1.0 - state.busy))
+    busy = _weighted(_shared_after_host(server, load, own.fused_s), (1.0 - state.left) * state.busy)
+    behind = _weighted(_behind(server, load, larger(own.fused_s, full)), state.left)
     return [*idle, *(_widened(part, state.cycle_s) for part in [*busy, *behind])]
 
 
-def _last_items(server: Server) -> jax.Array:
-    """Return the items that a query's last piece brings to the fused stage, per edge of the size density."""
-    edges = jnp.asarray(server.pair.sizes.edges)
-    return edges if server.network.host is None else smaller(edges, server.network.host.max_items)
+class _OwnWork(NamedTuple):
+    """What a query alone brings to the fused stage, per edge of the size density.
+
+    ``fused_s`` is the service of one batch that holds all of it, at full occupation; ``first_s`` that of one
+    piece and ``rest_s`` that of what waits behind the first pieces, by the occupation; ``beside`` is the
+    share of the other instances that the query itself occupies.
+    """
+
+    fused_s: jax.Array
+    first_s: Parabola
+    rest_s: Parabola
+    beside: jax.Array
+
+    def at_once_s(self, seen: jax.Array) -> jax.Array:
+        """Return the time from a query's arrival at idle instances to its end; others use a share ``seen``."""
+        occupation = self.beside + (1.0 - self.beside) * seen
+        return self.first_s.at(occupation) + self.rest_s.at(occupation)
+
+
+def _own_work(server: Server) -> _OwnWork:
+    """Return a query's own work on the fused stage.
+
+    The host hands on the pieces that it worked on together at the same time. As many as there are instances
+    start at once, one each; the rest is fused behind them.
+    """
+    fused, edges = server.fused, jnp.asarray(server.pair.sizes.edges)
+    assert fused is not None
+    stage, g = fused.stage, fused.stage.servers
+    if server.host is None:
+        whole = time_at(stage, edges)
+        none = jnp.zeros_like(edges)
+        return _OwnWork(whole.end, whole, Parabola(none, none, none), none)
+    piece = smaller(edges, server.network.host.max_items) if server.network.host is not None else edges
+    together = smaller(server.host.pieces.edge_count, server.host.servers)
+    items = smaller(edges, together * piece)
+    rest = clipped(items - g * piece, 0.0, fused.largest_items)
+    behind = clipped(together - g, 0.0, 1.0)
+    return _OwnWork(
+        fused_s=time_at(stage, smaller(items, larger(fused.largest_items, piece))).end,
+        first_s=time_at(stage, piece),
+        rest_s=Parabola(*(behind * part for part in time_at(stage, rest))),
+        beside=(smaller(together, g) - 1.0) / larger(g - 1.0, 1e-9),
+    )
 
 
 def _after_host(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
