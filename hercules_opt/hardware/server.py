@@ -139,7 +139,7 @@ class _OwnWork(NamedTuple):
     beside: jax.Array
 
     def at_once_s(self, seen: jax.Array) -> jax.Array:
-        """Return the time from a query's arrival at idle instances to its end; others use a share ``seen``."""
+        """Return the time from arrival at idle instances to the end; others use a share ``seen``."""
         occupation = self.beside + (1.0 - self.beside) * seen
         return self.first_s.at(occupation) + self.rest_s.at(occupation)
 
