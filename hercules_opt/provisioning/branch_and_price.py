@@ -12,6 +12,7 @@ import heapq
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +22,9 @@ from hercules_opt.provisioning.columns import Mixture
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
 from hercules_opt.provisioning.pricing import Priced, PriceSearch
-from hercules_opt.provisioning.problem import FloatArray
+
+if TYPE_CHECKING:
+    from hercules_opt.provisioning.problem import FloatArray
 
 _NODE_LIMIT = 1000
 _WHOLE = 1e-6

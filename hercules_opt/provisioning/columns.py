@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import optimize
 
 from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.exact import Rows
-from hercules_opt.provisioning.problem import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from hercules_opt.provisioning.problem import FloatArray, IntArray
 
 #: A share below this is rounding.
 TINY = 1e-6

@@ -58,8 +58,12 @@ def least_cover(
         return None
     # A server counts for no more than the need: the same whole-number covers, and a better bound.
     clipped = {h: min(rates[h], left) for h in usable}
-    # By exact cost per unit of coverage; ties stay in the order of the types.
-    usable.sort(key=cmp_to_key(lambda a, b: costs[a] * clipped[b] - costs[b] * clipped[a]))
+
+    def by_ratio(one: int, other: int) -> int:
+        """Compare exactly by cost per unit of coverage; ties stay in the order of the types."""
+        return costs[one] * clipped[other] - costs[other] * clipped[one]
+
+    usable.sort(key=cmp_to_key(by_ratio))
     search = _Search([clipped[h] for h in usable], [costs[h] for h in usable], [spans[h] for h in usable])
     search.run(left, node_limit)
     if search.best is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Effort:
-    """Requested relative gap, and the moment (``time.monotonic``) to stop at."""
+    """Requested relative gap, and the moment to stop at (``time.monotonic``, one clock for all processes)."""
 
     gap: float
     deadline_s: float | None = None

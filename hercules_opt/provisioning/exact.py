@@ -12,10 +12,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hercules_opt.provisioning.problem import IntArray, ProvisioningProblem
+if TYPE_CHECKING:
+    from hercules_opt.provisioning.problem import IntArray, ProvisioningProblem
 
 #: One row per model, one entry per server type.
 Rows = tuple[tuple[int, ...], ...]

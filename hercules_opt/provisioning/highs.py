@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import optimize, sparse
 
 from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.exact import ExactInterval, Rows
-from hercules_opt.provisioning.problem import FloatArray
+
+if TYPE_CHECKING:
+    from hercules_opt.provisioning.problem import FloatArray
 
 #: Right-hand side of a coverage row; large, since the solver's tolerance (1e-6) is absolute.
 _ROW_SCALE = 10_000

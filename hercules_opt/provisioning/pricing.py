@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.certificate import CertificateKind, Leaf
@@ -20,7 +21,9 @@ from hercules_opt.provisioning.cover import Cover, least_cover
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
 from hercules_opt.provisioning.highs import lp_multipliers
-from hercules_opt.provisioning.problem import FloatArray
+
+if TYPE_CHECKING:
+    from hercules_opt.provisioning.problem import FloatArray
 
 _ROUND_LIMIT = 200
 #: Nodes of each covering knapsack: first few, since any new cover helps, then many to settle the bound.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 
 from hercules_opt.errors import InputError, nearest_name
 from hercules_opt.problem.instance import Instance
@@ -13,12 +14,17 @@ from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.assembly import Terms, assemble
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, ExactProblem
+from hercules_opt.provisioning.parallel import Answered, solve_apart, usable_cores
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.policies import Greedy, IntervalAnswer, Policy, policy_named
 from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
 
 #: What can be minimized.
 OBJECTIVES = ("power",)
+
+#: Seconds of solving here, and seconds expected to be left, at which worker processes are worth their start.
+_PATIENCE_S = 1.0
+_WORTH_S = 2.0
 
 Progress = Callable[[int, int], None]
 
@@ -32,6 +38,7 @@ def provision(
     gap: float = 1e-6,
     time_limit_s: float | None = None,
     objective: str = "power",
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Plan:
     """Choose the servers of each type that serve each model in each interval.
@@ -54,6 +61,10 @@ def provision(
         gets the greedy answer.
     objective
         ``"power"``: provisioned power.
+    workers
+        Most intervals to solve at the same time, each in a process of its own; by default as many as there
+        are usable cores. Quick problems are solved in this process whatever it says. The plan does not depend
+        on it, except where time runs out.
     progress
         Called with the number of intervals done and the number of all, after each.
 
@@ -77,9 +88,13 @@ def provision(
     _check_number("gap", gap, 0.0, 1.0)
     if time_limit_s is not None:
         _check_number("time_limit_s", time_limit_s, 0.0, 1e9)
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise InputError("must be a whole number, at least 1", where="workers", found=workers)
     data = as_problem(problem, table)
     exact_problem = ExactProblem.of(data)
-    answers, interrupted = _solve_all(exact_problem, chosen, Effort.within(gap, time_limit_s), progress)
+    answers, interrupted = _solve_all(
+        exact_problem, chosen, Effort.within(gap, time_limit_s), workers or usable_cores(), progress
+    )
     terms = Terms(
         chosen.name, solver_name, objective, gap, time_limit_s, time.monotonic() - started, interrupted
     )
@@ -87,20 +102,20 @@ def provision(
 
 
 def _solve_all(
-    problem: ExactProblem, policy: Policy, effort: Effort, progress: Progress | None
+    problem: ExactProblem, policy: Policy, effort: Effort, workers: int, progress: Progress | None
 ) -> tuple[list[IntervalAnswer], bool]:
-    """Solve each distinct interval once, in order; return the answers, and whether the user interrupted."""
+    """Solve each distinct interval once; return the answers in order, and whether the user interrupted."""
     copies = Counter(problem.intervals)
     done: dict[ExactInterval, IntervalAnswer] = {}
     interrupted = False
     finished = 0
     try:
-        for interval in copies:
-            share = _share(effort, len(copies) - len(done))
-            done[interval] = policy.solve(interval, share)
-            finished += copies[interval]
-            if progress is not None:
-                progress(finished, len(problem.intervals))
+        with closing(_solved(policy, list(copies), effort, workers)) as solved:
+            for interval, answer in solved:
+                done[interval] = answer
+                finished += copies[interval]
+                if progress is not None:
+                    progress(finished, len(problem.intervals))
     except KeyboardInterrupt:
         interrupted = True
         for interval in copies:
@@ -108,6 +123,26 @@ def _solve_all(
                 greedy = Greedy().solve(interval, effort)
                 done[interval] = IntervalAnswer(greedy.counts, stopped_by="interrupt")
     return [done[interval] for interval in problem.intervals], interrupted
+
+
+def _solved(
+    policy: Policy, intervals: Sequence[ExactInterval], effort: Effort, workers: int
+) -> Generator[Answered, None, None]:
+    """Solve intervals one by one here; if that turns out to be slow, the rest in worker processes."""
+    started = time.monotonic()
+    for number, interval in enumerate(intervals):
+        left = len(intervals) - number
+        spent_s = time.monotonic() - started
+        slow = spent_s >= _PATIENCE_S and spent_s / number * left >= _WORTH_S if number else False
+        if slow and min(workers, left) > 1 and _is_ours(policy):
+            yield from solve_apart(policy, intervals[number:], effort, min(workers, left))
+            return
+        yield interval, policy.solve(interval, _share(effort, left))
+
+
+def _is_ours(policy: Policy) -> bool:
+    """Whether a worker can import the policy; one of a user's script or notebook it may not find."""
+    return type(policy).__module__.startswith("hercules_opt.")
 
 
 def _share(effort: Effort, intervals: int) -> Effort:
