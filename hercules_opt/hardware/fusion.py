@@ -123,7 +123,7 @@ def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoa
     batch, cycle, slope = state.items, state.time_s, state.slope_s
     full_cycle = time_at(fused.stage, fused.largest_items).end / g
     kappa = smaller(items_s * slope, 0.999)
-    variance = batch * fused.biased_items / (1.0 - kappa**2)
+    variance = batch * fused.biased_items / (1.0 - kappa**2 / g)
     cycle_variance = slope**2 * variance
     found = cycle + cycle_variance / cycle
     # What others bring: items of the cycle found, and the noise of their number.
