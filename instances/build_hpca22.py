@@ -82,7 +82,7 @@ VARIANTS = (
 
 
 def read_shapes(path: Path) -> tuple[list[str], dict[str, list[float]]]:
-    """Return interval labels and one shape per model: columns dealt in their order, models in that of the alphabet."""
+    """Return interval labels and one shape per model: columns in their order, models in that of the alphabet."""
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     activities = [column for column in rows[0] if column != "time"]
