@@ -59,22 +59,23 @@ VARIANTS = (
     Variant(
         "hpca22",
         "Ten server types and six recommendation models, tight latency targets",
-        "A cluster like that of the Hercules evaluation (HPCA 2022), recalled from the paper and not checked. Tight "
-        "latency targets, at which the tail binds. Counts, targets and peaks are assumed; README.md tells how.",
+        "A cluster like that of the Hercules evaluation (HPCA 2022), recalled from the paper and not "
+        "checked. Tight latency targets, at which the tail binds. Counts, targets and peaks are assumed; "
+        "README.md tells how.",
         TIGHT_MS,
     ),
     Variant(
         "hpca22-loose",
         "hpca22 with the loose latency targets of the DeepRecSys study",
-        "As hpca22, with the latency targets recalled from the DeepRecSys study: embedding-bound models then run close "
-        "to saturation.",
+        "As hpca22, with the latency targets recalled from the DeepRecSys study: embedding-bound models "
+        "then run close to saturation.",
         LOOSE_MS,
     ),
     Variant(
         "hpca22-large",
         "hpca22 with twenty times the embedding rows",
-        "As hpca22, with embedding tables of twenty times the rows (assumed): they exceed every accelerator's memory, "
-        "which then holds the hot embeddings, and fit into every host's.",
+        "As hpca22, with embedding tables of twenty times the rows (assumed): they exceed every "
+        "accelerator's memory, which then holds the hot embeddings, and fit into every host's.",
         TIGHT_MS,
         LARGER_ROWS,
     ),
@@ -82,7 +83,7 @@ VARIANTS = (
 
 
 def read_shapes(path: Path) -> tuple[list[str], dict[str, list[float]]]:
-    """Return interval labels and one shape per model: columns in their order, models in that of the alphabet."""
+    """Return interval labels and one shape per model, columns and sorted models side by side."""
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     activities = [column for column in rows[0] if column != "time"]
