@@ -117,7 +117,7 @@ class _TreeSearch:
                 break
             if self.nodes >= self.next_plan:
                 self.next_plan *= 2
-                self._offer(self.prices.columns.plan())
+                self._offer(self.prices.plan(root.priced, self.best))
             split = _split(part.priced.mixture, self.weights)
             if split is None or part.depth == MOST_DEPTH:
                 continue

@@ -107,17 +107,30 @@ class ColumnPool:
         prices: FloatArray = np.maximum(-result.ineqlin.marginals, 0.0)
         return Mixture(float(result.fun), prices, mixed, used, float(result.x[len(inside) :].sum()))
 
-    def plan(self) -> Rows | None:
+    def plan(self, prices: FloatArray, room: float) -> Rows | None:
         """Return the cheapest choice of one column per model, ``None`` if none is found.
 
         Availability and columns are whole numbers, so the solver's tolerances do no harm.
+
+        Parameters
+        ----------
+        prices
+            Price of each server type, shape (h,).
+        room
+            Best known cost minus the bound at these prices. A column that costs so much more than its
+            model's cheapest is in no better plan, and is left out.
         """
         models, counts = self._arrays()
         if set(models.tolist()) != set(self._active.tolist()):
             return None
+        priced = np.array(self._costs) + counts @ prices
+        cheapest = np.full(self._shape[0], np.inf)
+        np.minimum.at(cheapest, models, priced)
+        kept = np.flatnonzero(priced - cheapest[models] <= room + TINY)
+        models, counts = models[kept], counts[kept]
         one_each = (models[np.newaxis, :] == self._active[:, np.newaxis]).astype(np.float64)
         result: Any = optimize.milp(
-            np.array(self._costs),
+            np.array(self._costs)[kept],
             integrality=np.ones(len(models), dtype=np.int64),
             bounds=optimize.Bounds(0, 1),
             constraints=[
@@ -128,7 +141,7 @@ class ColumnPool:
         )
         if result.x is None:
             return None
-        chosen = dict(self._columns[index] for index in np.flatnonzero(result.x > 0.5))
+        chosen = dict(self._columns[index] for index in kept[result.x > 0.5])
         return tuple(chosen.get(m, (0,) * self._shape[1]) for m in range(self._shape[0]))
 
     def _arrays(self) -> tuple[IntArray, FloatArray]:

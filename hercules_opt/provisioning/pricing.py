@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.certificate import CertificateKind, Leaf
 from hercules_opt.provisioning.columns import TINY, ColumnPool, Mixture
@@ -105,6 +107,13 @@ class PriceSearch:
             else:
                 return best
         return best
+
+    def plan(self, whole: Priced, best: Rows | None) -> Rows | None:
+        """Combine the columns that a plan better than ``best`` can have, given the bound of the whole box."""
+        room = math.inf
+        if best is not None and whole.bound is not None:
+            room = float(self.interval.cost(best) * self.interval.cost_unit - whole.bound) / self._scale
+        return self.columns.plan(np.array(whole.leaf.multipliers) / self._scale, room)
 
     def _first_prices(self, box: Box, start: Leaf | None) -> list[Sequence[float]]:
         zero = [0.0] * len(self.interval.available)
