@@ -111,10 +111,10 @@ def _cycle(fused: FusedStage, items_s: jax.Array, occupation: jax.Array) -> _Cyc
 def fused_load(fused: FusedStage, sizes: Sizes, load_qps: jax.Array) -> FusedLoad:
     """Return how a fused stage behaves at a load.
 
-    The batch of one cycle is what arrived in the one before, a compound Poisson number, and its length carries
-    over: with kappa = items per second x seconds per item / instances, its variance is N E[S^2] / (1 - kappa^2)
-    for one instance. Of several, a batch sets the next start of its own only: 1 - kappa^2 / instances, a rule
-    that the simulator bears out.
+    The batch of one cycle is what arrived in the one before, a compound Poisson number, and its length
+    carries over: with kappa = items per second x seconds per item / instances, its variance is
+    N E[S^2] / (1 - kappa^2) for one instance. Of several, a batch sets the next start of its own only:
+    1 - kappa^2 / instances, a rule that the simulator bears out.
     """
     g, items_s = fused.stage.servers, load_qps * sizes.mean
     # Batches start at the occupation that they find; begun from full occupation, two substitutions settle it.
