@@ -1,0 +1,66 @@
+"""formulations/scheduling.md states every constant of the cost model, with its value, and every variable."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import BaseModel
+
+from hercules_opt.hardware import batch_time, efficiency, packing
+from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY
+from hercules_opt.hardware.stages import Choice
+from hercules_opt.problem.provenance import Part
+from hercules_opt.problem.schedule import PLACEMENTS
+
+PAGE = (Path(__file__).parents[2] / "formulations" / "scheduling.md").read_text(encoding="utf-8")
+
+
+def constants(part: BaseModel, prefix: str = "") -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if isinstance(value, BaseModel):
+            found |= constants(value, f"{prefix}{name}.")
+        elif name not in Part.model_fields:
+            found[prefix + name] = float(value)
+    return found
+
+
+def test_every_constant_is_on_the_page_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([a-z_.]+)` \| ([0-9.]+) \|", PAGE, flags=re.MULTILINE))
+    stated = {name: float(value) for name, value in rows.items()}
+    assert stated == constants(DEFAULT_EFFICIENCY)
+
+
+def test_every_variable_and_placement_is_on_the_page() -> None:
+    for name in (*Choice._fields, *PLACEMENTS):
+        assert f"`{name}`" in PAGE, name
+
+
+def test_numbers_in_the_text_are_those_of_the_code() -> None:
+    assert f"`ROOFLINE_EXPONENT` = {efficiency.ROOFLINE_EXPONENT:g}" in PAGE
+    assert f"{packing.REFERENCE_WIDTH:g}" in PAGE
+    assert f"{packing.SIZE_CELLS} cells" in PAGE
+    assert f"({batch_time.SOFTNESS:g} \\, t" in PAGE
+
+
+def test_the_mean_of_a_poisson_number_that_is_not_zero() -> None:
+    """The page's replacement: at most 5 % above a / (1 - exp(-a)), and equal at both ends."""
+    a = np.geomspace(1e-6, 1e3, 2000)
+    ratio = (a / 2 + np.sqrt(a**2 / 4 + 1)) / (a / -np.expm1(-a))
+    assert (ratio >= 1 - 1e-9).all()
+    assert ratio.max() < 1.05
+    assert ratio[[0, -1]] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_integral_of_the_ceiling() -> None:
+    """The page's closed form against a sum over a fine grid."""
+    for x in (0.0, 0.3, 1.0, 2.7, 11.5):
+        whole = np.ceil(x)
+        grid = (np.arange(200_000) + 0.5) * x / 200_000
+        assert 0.5 * whole * (whole - 1) + (x - whole + 1) * whole == pytest.approx(
+            np.ceil(grid).mean() * x if x else 0.0, abs=1e-3
+        )
