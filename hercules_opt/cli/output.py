@@ -109,3 +109,15 @@ def silence_stdout() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def keep_stdout_ours() -> None:
+    """Give stdout another descriptor and send 1 nowhere, where HiGHS prints a line on some hard cases."""
+    ours = sys.stdout
+    if ours is None or ours.fileno() != 1:  # closed, or somebody has replaced it
+        return
+    ours.flush()
+    sys.stdout = open(os.dup(1), "w", encoding=ours.encoding, errors=ours.errors, closefd=False)  # noqa: SIM115
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)

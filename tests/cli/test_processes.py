@@ -73,6 +73,20 @@ def test_json_in_a_pipe_is_the_only_thing_on_stdout() -> None:
     assert outcome.err == ""
 
 
+def test_what_a_library_prints_does_not_end_up_between_our_results() -> None:
+    """HiGHS prints a line on descriptor 1 on some hard cases; here a library prints in every case."""
+    noisy = (
+        "import os; import hercules_opt.cli as cli; import hercules_opt.cli.app as app; "
+        "run = app.execute; "
+        "app.execute = lambda given: (os.write(1, b'noise'), run(given), os.write(1, b'noise'))[1]; "
+        "cli.main(['instances', '--json'])"
+    )
+    command = [COMMAND[0], "-c", noisy]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120, check=True)
+    assert json.loads(done.stdout)["command"] == "instances"
+    assert "noise" not in done.stdout + done.stderr
+
+
 def test_no_colours_and_no_progress_in_a_pipe() -> None:
     outcome = process("run", "tiny")
     assert outcome.code == 0
