@@ -45,10 +45,10 @@ class GradientSettings:
         Ascents whose ends are rounded, and polished on the lattice.
     """
 
-    starts: int = 12
-    first_steps: int = 12
+    starts: int = 8
+    first_steps: int = 8
     kept: int = 3
-    last_steps: int = 24
+    last_steps: int = 16
     rate: float = 0.3
     polished: int = 2
 

@@ -12,6 +12,8 @@ from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Space
 _STRIDES = (0.05, 0.2, 0.5)
 #: Divisions of the cores that are tried from afar, and factors of the batch size.
 _DIVISIONS, _BATCH_FACTORS = 32, (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+#: Numbers of instances that are tried from afar.
+_INSTANCES = 8
 
 Changes = dict[int, float]
 
@@ -60,28 +62,31 @@ def neighbours(space: Space, point: Floats) -> Floats:
 def distant(space: Space, point: Floats) -> Floats:
     """Return points further away, shape (k, 8).
 
-    Other divisions of the cores, each at several batch sizes: the first stage gets any number of cores and
-    a second one the others, each with the same cores per thread as before, or with one. And other hot
-    shares, each with an instance more or less.
+    Other divisions of the cores, each at several batch sizes: the first stage gets any number of cores and a
+    second one the others, each with the same cores per thread as before, or with one. Other instances with
+    any fused batch. Other hot shares, each with an instance more or less.
     """
+    changes = _redivided(space, point)
+    count, fused, hot = COLUMN["instances"], COLUMN["fused_items"], COLUMN["hot_share"]
+    if "instances" in space.grids:
+        some = space.grids["instances"][:: max(space.max_instances // _INSTANCES, 1)]
+        changes += [{count: float(g), fused: float(f)} for g in some for f in space.grids["fused_items"]]
+    if "hot_share" in space.grids:
+        near = (point[count] + more for more in (-1.0, 0.0, 1.0))
+        changes += [{count: float(g), hot: float(share)} for g in near for share in space.grids["hot_share"]]
+    return _others(space, point, [_with(point, each) for each in changes])
+
+
+def _redivided(space: Space, point: Floats) -> list[Changes]:
+    """Return other divisions of the cores, each at several batch sizes."""
     stages = _stages(space)
     if not stages:
-        return np.empty((0, len(FIELDS)))
-    widths = product(*({1, int(point[width])} for _, width in stages))
+        return []
+    widths = product(*(sorted({1, int(point[width])}) for _, width in stages))
+    column = COLUMN["batch_size"]
+    sizes = dict.fromkeys(_nearest(space, factor * point[column]) for factor in _BATCH_FACTORS)
     divisions = [changes for each in widths for changes in _divisions(space, stages, each)]
-    batches = [_nearest(space, factor * point[COLUMN["batch_size"]]) for factor in _BATCH_FACTORS]
-    found = [
-        _with(point, {**changes, COLUMN["batch_size"]: batch})
-        for changes in divisions
-        for batch in dict.fromkeys(batches)
-    ]
-    instances, hot = COLUMN["instances"], COLUMN["hot_share"]
-    found += [
-        _with(point, {hot: float(share), instances: point[instances] + more})
-        for share in space.grids.get("hot_share", ())
-        for more in (-1.0, 0.0, 1.0)
-    ]
-    return _others(space, point, found)
+    return [{**changes, column: size} for changes in divisions for size in sizes]
 
 
 def _others(space: Space, point: Floats, found: list[Floats]) -> Floats:
