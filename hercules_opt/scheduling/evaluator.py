@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from hercules_opt.errors import InputError, Words
 from hercules_opt.hardware.compiling import COMPILER_OPTIONS
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.hardware.server import serve
@@ -101,35 +100,27 @@ class GradientEvaluator(Evaluator, Protocol):
 
 
 class AnalyticalEvaluator:
-    """The differentiable cost model, compiled once per placement.
+    """The differentiable cost model, compiled once per placement and layout of a pair.
 
     Parameters
     ----------
     pairs
-        The pairs as ``packing.pack`` returns them, all with arrays of the same shapes.
-
-    Raises
-    ------
-    InputError
-        If there is no pair, or the shapes differ.
+        The pairs as ``packing.pack`` returns them.
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
-        layouts = {layout(pair) for pair in pairs}
-        if len(layouts) != 1:
-            found = Words("none" if not layouts else "operators padded to different numbers of slots")
-            raise InputError("must be pairs of one layout, at least one", where="pairs", found=found)
         self.evaluations: Integers = np.zeros(len(pairs), dtype=np.int64)
-        self._layout = layouts.pop()
+        layouts = [layout(pair) for pair in pairs]
         self._pairs = tuple(pairs)
-        self._rows = np.stack([_flat(pair) for pair in pairs])
+        self._layouts = tuple(dict.fromkeys(layouts))
+        self._layout_of = np.array([self._layouts.index(each) for each in layouts], dtype=np.int64)
+        self._tables: dict[tuple[int, Ideal | None], Floats] = {}
 
     def evaluate(self, placement: Placement, pair: Integers, points: Floats) -> Evaluation:
         """Return the judgement of points, shape (n, 8), of the pairs with numbers ``pair``, shape (n,)."""
         np.add.at(self.evaluations, pair, 1)
         placement, points = _as_program(placement, points)
-        found = _in_chunks(_compiled_value(placement, self._layout), self._rows, pair, points)
-        qps, excess, saturation, memory = found.T
+        qps, excess, saturation, memory = self._run(partial(_compiled_value, placement), pair, points).T
         return Evaluation(np.where(memory <= 1.0, qps, 0.0), excess, saturation, memory)
 
     def gradient(self, placement: Placement, pair: Integers, points: Floats, at: Evaluation) -> Floats:
@@ -138,7 +129,7 @@ class AnalyticalEvaluator:
         used = np.isin(FIELDS, VARIABLES[placement])
         placement, points = _as_program(placement, points)
         state = np.column_stack([points, at.qps, at.excess, at.saturation_qps])
-        slope = _in_chunks(_compiled_gradient(placement, self._layout), self._rows, pair, state)
+        slope = self._run(partial(_compiled_gradient, placement), pair, state)
         return np.where(used, slope, 0.0)
 
     def serves(
@@ -160,13 +151,44 @@ class AnalyticalEvaluator:
             return np.zeros(0, dtype=np.bool_)
         np.add.at(self.evaluations, pair, 1)
         placement, points = _as_program(placement, points)
-        rows = self._rows if ideal is None else np.stack([_flat(_idealized(p, ideal)) for p in self._pairs])
         state = np.column_stack([points, np.full(len(points), load_qps)])
-        program = _compiled_limits(placement, self._layout)
-        found = _in_chunks(program, rows, pair, state, LARGE_CHUNK)
+        found = self._run(partial(_compiled_limits, placement), pair, state, LARGE_CHUNK, ideal)
         violated, excess, saturation, memory = found.T
         met = (violated <= 0.0) & (excess < 0.0) & (saturation > load_qps) & (memory <= 1.0)
         return np.asarray(met)
+
+    def _run(
+        self,
+        compiled: Callable[[Layout], Compiled],
+        pair: Integers,
+        inputs: Floats,
+        size: int = CHUNK,
+        ideal: Ideal | None = None,
+    ) -> Floats:
+        """Return the program's outputs, one row per input, each with the program of its pair's layout."""
+        of_row = self._layout_of[pair]
+        present = np.unique(of_row)
+        parts = [
+            _in_chunks(
+                compiled(self._layouts[number]), self._table(number, ideal), pair[rows], inputs[rows], size
+            )
+            for number, rows in ((number, np.flatnonzero(of_row == number)) for number in present.tolist())
+        ]
+        order = np.argsort(of_row, kind="stable")
+        found = np.empty((len(inputs), parts[0].shape[1]))
+        found[order] = np.concatenate(parts)
+        return found
+
+    def _table(self, number: int, ideal: Ideal | None) -> Floats:
+        """Return the pairs of a layout as rows of numbers; rows of other pairs are left 0."""
+        if (number, ideal) not in self._tables:
+            mine = np.flatnonzero(self._layout_of == number)
+            parts = [self._pairs[row] for row in mine]
+            rows = np.stack([_flat(part if ideal is None else _idealized(part, ideal)) for part in parts])
+            table = np.zeros((len(self._pairs), rows.shape[1]))
+            table[mine] = rows
+            self._tables[number, ideal] = table
+        return self._tables[number, ideal]
 
 
 @dataclass(frozen=True)
