@@ -157,7 +157,8 @@ def compare(
     """
     if plans is None and table is not None and not isinstance(table, EfficiencyTable):
         table, plans = None, table
-    if not plans or not all(isinstance(plan, Plan) for plan in plans):
+    listed = isinstance(plans, (list, tuple)) and all(isinstance(plan, Plan) for plan in plans)
+    if not plans or not listed:
         raise InputError("must be a list of one Plan or more", where="plans")
     if isinstance(orders, bool) or not isinstance(orders, int) or not 1 <= orders <= 100_000:
         raise InputError("must be a whole number from 1 to 100000", where="orders", found=orders)

@@ -220,6 +220,8 @@ def as_problem(
 
 
 def _numbers(where: str, given: npt.ArrayLike) -> FloatArray:
+    if np.ma.isMaskedArray(given):
+        raise InputError("must not be a masked array: use NaN where a pair cannot be served", where=where)
     try:
         return np.array(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:

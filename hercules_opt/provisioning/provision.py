@@ -80,6 +80,8 @@ def provision(
         On bad input, for instance an unknown power of a pair that could be used.
     """
     started = time.monotonic()
+    if not isinstance(policy, str) and not callable(getattr(policy, "solve", None)):
+        raise InputError("must be the name of a policy, or a policy", where="policy", found=policy)
     chosen = policy_named(policy) if isinstance(policy, str) else policy
     solver_name = _checked_solver(solver, chosen)
     if objective not in OBJECTIVES:

@@ -103,6 +103,8 @@ def test_bad_calls_are_refused():
         ho.compare(instance, instance.table, [])
     with pytest.raises(ho.InputError, match="plans: must be a list"):
         ho.compare(instance, None)
+    with pytest.raises(ho.InputError, match="plans: must be a list"):
+        ho.compare(instance, None, plan)
     with pytest.raises(ho.InputError, match="must have the problem's server types"):
         ho.compare(medium_problem(1), [plan])
     with pytest.raises(ho.InputError, match="orders: must be a whole number"):

@@ -48,6 +48,7 @@ def test_to_frame_lists_the_counts():
     ("choice", "text"),
     [
         ({"policy": "gredy"}, "unknown policy, found 'gredy'. Did you mean 'greedy'"),
+        ({"policy": None}, "policy: must be the name of a policy, or a policy"),
         ({"solver": "highz"}, "unknown solver for policy 'hercules', found 'highz'. Did you mean 'highs'"),
         ({"policy": "greedy", "solver": "highs"}, "unknown solver for policy 'greedy'"),
         ({"objective": "powr"}, "unknown objective, found 'powr'"),

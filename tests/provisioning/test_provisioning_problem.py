@@ -19,6 +19,7 @@ BAD = [
     ({"qps": [10.0, 5.0]}, "must have shape (server types, models)"),
     ({"qps": [["fast", 5.0]]}, "qps: must be an array of numbers"),
     ({"qps": [[]]}, "none of them 0"),
+    ({"qps": np.ma.masked_equal([[10.0, 5.0]], 5.0)}, "qps: must not be a masked array"),
     ({"power_w": [[100.0]]}, "power_w: must have shape (1, 2), not (1, 1)"),
     ({"power_w": [[0.0, 90.0]]}, "power_w, type1 x model1: must be above 0"),
     ({"power_w": [[-5.0, 90.0]]}, "or NaN where it is unknown"),
