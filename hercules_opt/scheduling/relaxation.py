@@ -17,8 +17,8 @@ from hercules_opt.scheduling.space import COLUMN, Floats, Integers, Space
 _HOT = COLUMN["hot_share"]
 _FIRST = [COLUMN["threads"], COLUMN["cores_per_thread"]]
 _SECOND = [COLUMN["dense_threads"], COLUMN["dense_cores_per_thread"]]
-#: Shrinking meets bounds, after which the rest must shrink again; each round leaves fewer free.
-_ROUNDS = 4
+#: Halvings of the factor by which threads and cores per thread shrink: to the last digit of a number.
+_HALVINGS = 52
 #: Logit of a share of 1, in floating point.
 _ALL = 40.0
 
@@ -67,18 +67,36 @@ def pulled_back(gradient: Floats, points: Floats) -> Floats:
 
 
 def projected(coordinate: Floats, bounds: Box) -> Floats:
-    """Return coordinates within their bounds and cores."""
+    """Return coordinates within their bounds and cores.
+
+    Where the cores do not suffice, threads and cores per thread of all stages shrink by one factor, none
+    below 1; the factor is found by bisection, from the side on which they do suffice.
+    """
     inside = np.clip(coordinate, bounds.lower, bounds.upper)
-    if not bounds.stages:
+    over = np.flatnonzero(_used_cores(inside, bounds) > bounds.cores)
+    columns = (*_FIRST, *_SECOND)[: 2 * bounds.stages]
+    if not len(over):
         return inside
-    columns = _FIRST if bounds.stages == 1 else _FIRST + _SECOND
-    for _ in range(_ROUNDS):
-        used = np.exp(inside[:, _FIRST].sum(axis=1))
-        if bounds.stages == 2:
-            used = used + np.exp(inside[:, _SECOND].sum(axis=1))
-        excess = np.maximum(np.log(used / bounds.cores), 0.0)
-        inside[:, columns] = np.maximum(inside[:, columns] - 0.5 * excess[:, None], 0.0)
+    wide, limits = inside[over], bounds.take(over)
+    least, most = np.zeros(len(over)), wide[:, columns].max(axis=1)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (least + most)
+        fits = _used_cores(_shrunk(wide, columns, middle), limits) <= limits.cores
+        least, most = np.where(fits, least, middle), np.where(fits, middle, most)
+    inside[over] = _shrunk(wide, columns, most)
     return inside
+
+
+def _used_cores(coordinate: Floats, bounds: Box) -> Floats:
+    stages = (_FIRST, _SECOND)[: bounds.stages]
+    used = sum((np.exp(coordinate[:, stage].sum(axis=1)) for stage in stages), np.zeros(len(coordinate)))
+    return np.asarray(used)
+
+
+def _shrunk(coordinate: Floats, columns: tuple[int, ...], by: Floats) -> Floats:
+    smaller = coordinate.copy()
+    smaller[:, columns] = np.maximum(coordinate[:, columns] - by[:, None], 0.0)
+    return smaller
 
 
 def within_memory(coordinate: Floats, memory: Floats, bounds: Box) -> Floats:
