@@ -15,12 +15,16 @@ import numpy as np
 
 from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Ideal
 from hercules_opt.scheduling.gradient import Found, best_of, best_rows, polish
-from hercules_opt.scheduling.space import COLUMN, Floats, Integers, Space, Tasks
+from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Integers, Space, Tasks
 
 #: Random points whose best start the local search that finds the first incumbent.
 _SAMPLE, _POLISHED = 2048, 4
 #: Variables of the accelerator's stage alone, and those that it shares with the host's.
 _OWN, _SHARED = ("instances", "fused_items"), ("batch_size", "hot_share")
+#: Load that a schedule must serve to be better than one that serves none.
+_LEAST_QPS = 1e-6
+#: Weight of the hot share in a key: its steps are then larger than any batch.
+_HOT_KEY = 1e6
 #: Points that are looked at between two updates of the incumbent.
 _BLOCK = 65536
 
@@ -87,7 +91,7 @@ def _promising(
     ideal: Ideal | None = None,
 ) -> np.ndarray:
     """Return which points could be better than the incumbent by more than the tolerance."""
-    load = float(best.evaluation.qps[0]) * (1.0 + tolerance)
+    load = max(float(best.evaluation.qps[0]) * (1.0 + tolerance), _LEAST_QPS)
     pair = np.broadcast_to(task.pair, len(block))
     return evaluator.serves(task.placement, pair, block, load, ideal)
 
@@ -104,8 +108,16 @@ def _candidates(
         return
     one = np.ones((1, len(space.split_columns)))
     hosts = _kept(evaluator, task, best, tolerance, _product(space, space.splits, shared), "device")
-    devices = _kept(evaluator, task, best, tolerance, _product(space, one, own + shared), "host")
-    yield from _blocks(_joined(hosts, devices, own, shared))
+    known = np.unique(_key(hosts))
+    every = _product(space, one, own + shared)
+    agreeing = (points[np.isin(_key(points), known)] for points in _blocks(every))
+    devices = _kept(evaluator, task, best, tolerance, agreeing, "host")
+    yield from _blocks(_joined(hosts, devices, own))
+
+
+def _key(points: Floats) -> Floats:
+    """Return one number per value of the variables that both stages share."""
+    return points[:, COLUMN["batch_size"]] + _HOT_KEY * points[:, COLUMN["hot_share"]]
 
 
 def _kept(
@@ -117,7 +129,7 @@ def _kept(
     ideal: Ideal,
 ) -> Floats:
     kept = [block[_promising(evaluator, task, best, block, tolerance, ideal)] for block in _blocks(points)]
-    return np.concatenate(kept)
+    return np.concatenate([np.empty((0, len(FIELDS))), *kept])
 
 
 def _product(space: Space, splits: Floats | Integers, names: list[str]) -> Iterator[Floats]:
@@ -135,21 +147,19 @@ def _product(space: Space, splits: Floats | Integers, names: list[str]) -> Itera
         yield points
 
 
-def _joined(hosts: Floats, devices: Floats, own: list[str], shared: list[str]) -> Iterator[Floats]:
+def _joined(hosts: Floats, devices: Floats, own: list[str]) -> Iterator[Floats]:
     """Yield every host's choice with every device's that agrees with it in the shared variables."""
-    columns, mine = [COLUMN[name] for name in shared], [COLUMN[name] for name in own]
-    if not len(hosts) or not len(devices):
-        return
-    _, key = np.unique(np.concatenate([hosts, devices])[:, columns], axis=0, return_inverse=True)
-    ours, theirs = _by_key(hosts, key[: len(hosts)]), _by_key(devices, key[len(hosts) :])
-    for agreed in sorted(ours.keys() & theirs.keys()):
-        first, second = ours[agreed], theirs[agreed]
+    mine = [COLUMN[name] for name in own]
+    ours, theirs = _by_key(hosts), _by_key(devices)
+    for key in sorted(ours.keys() & theirs.keys()):
+        first, second = ours[key], theirs[key]
         points = np.repeat(first, len(second), axis=0)
         points[:, mine] = np.tile(second[:, mine], (len(first), 1))
         yield points
 
 
-def _by_key(points: Floats, key: Integers) -> dict[int, Floats]:
+def _by_key(points: Floats) -> dict[float, Floats]:
+    key = _key(points)
     order = np.argsort(key, kind="stable")
     values, begins = np.unique(key[order], return_index=True)
     return dict(zip(values.tolist(), np.split(points[order], begins[1:]), strict=True))

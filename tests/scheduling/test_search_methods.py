@@ -42,7 +42,7 @@ class Hill:
 
 
 def tasks_for(placement: str, count: int) -> Tasks:
-    space = Space(placement, 12, 200, 8, FUSED)
+    space = Space(placement, 8, 60, 8, FUSED)
     return Tasks(placement, np.arange(count), (space,) * count)
 
 
