@@ -159,6 +159,8 @@ def _joined(hosts: Floats, devices: Floats, own: list[str]) -> Iterator[Floats]:
 
 
 def _by_key(points: Floats) -> dict[float, Floats]:
+    if not len(points):
+        return {}
     key = _key(points)
     order = np.argsort(key, kind="stable")
     values, begins = np.unique(key[order], return_index=True)
