@@ -11,12 +11,14 @@ from hercules_opt.scheduling.space import Floats, Space, placements, search_spac
 def located(pair: Pair, schedule: Schedule) -> tuple[Space, Floats]:
     """Return the search space that a schedule belongs to, and the schedule as a point of it, shape (8,).
 
-    The point need not be on the lattice (any batch size will do), but it must be possible.
+    The point need not be on the lattice (any hot share will do), but it must lie between its ends: the cost
+    model is not meant to be used beyond them.
 
     Raises
     ------
     InputError
-        If the server does not offer the placement, a variable is missing, or there are too few cores.
+        If the server does not offer the placement, a variable is missing or out of range, or there are too
+        few cores.
     """
     if schedule.placement not in placements(pair):
         offered = ", ".join(placements(pair)) or "nothing"
@@ -27,6 +29,10 @@ def located(pair: Pair, schedule: Schedule) -> tuple[Space, Floats]:
         if getattr(schedule, name) is None:
             raise InputError(f"placement {schedule.placement!r} needs it", where="schedule", key=name)
     point = space.point(schedule)
+    for name, grid in space.grids.items():
+        low, high, value = float(grid[0]), float(grid[-1]), getattr(schedule, name)
+        if not low <= value <= high:
+            raise InputError(f"must be from {low:g} to {high:g}", where="schedule", key=name, found=value)
     used = int(space.used_cores(point[None])[0])
     if used > space.cores:
         raise InputError(f"must take at most {space.cores} cores", where="schedule", found=used)
