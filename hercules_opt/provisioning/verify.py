@@ -70,12 +70,15 @@ class Audit:
 
 
 def verify(
-    problem: Instance | ProvisioningProblem, table: EfficiencyTable | Plan | None, plan: Plan | None = None
+    problem: Instance | ProvisioningProblem,
+    table: EfficiencyTable | Plan | None = None,
+    plan: Plan | None = None,
 ) -> list[Violation]:
     """Return what is wrong with a plan: ``verify(instance, table, plan)`` or ``verify(problem, plan)``.
 
-    The list is empty when every claim was recomputed and is true. A bound that only a solver vouches for, and
-    that the plan calls a claim, is no violation: ``audit`` names those.
+    The list is empty when every claim about the day was recomputed and is true; who made the plan, and with
+    what limits, cannot be recomputed. A bound that only a solver vouches for, and that the plan calls a
+    claim, is no violation: ``audit`` names those.
 
     Raises
     ------
@@ -86,7 +89,9 @@ def verify(
 
 
 def audit(
-    problem: Instance | ProvisioningProblem, table: EfficiencyTable | Plan | None, plan: Plan | None = None
+    problem: Instance | ProvisioningProblem,
+    table: EfficiencyTable | Plan | None = None,
+    plan: Plan | None = None,
 ) -> Audit:
     """Return the violations of ``verify``, and what is behind each interval's bound."""
     if isinstance(table, Plan):
@@ -113,6 +118,9 @@ def _check_names(problem: ProvisioningProblem, plan: Plan) -> Iterator[Violation
     if len(plan.interval_status) != len(problem.load_qps):
         found, needed = len(plan.interval_status), len(problem.load_qps)
         yield Violation("names", f"the plan has {found} intervals, the problem {needed}")
+    if plan.objective_name != "power":
+        text = f"the objective is called {plan.objective_name!r}; only power can be recomputed"
+        yield Violation("objective", text)
 
 
 def _exact(figure: float) -> Fraction:

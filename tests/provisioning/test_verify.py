@@ -74,6 +74,7 @@ CORRUPTIONS = {
     "more than available": (lambda p: {"counts": _changed(p.counts, (0, 1, 0), 3)}, {"availability"}),
     "a power too low": (lambda p: {"power_w": p.power_w - 0.001}, {"power"}),
     "a wrong number of servers": (lambda p: {"servers": p.servers + 1}, {"servers"}),
+    "an objective that is not power": (lambda p: {"objective_name": "servers"}, {"objective"}),
     "an objective from nowhere": (lambda p: {"objective": 12.0}, {"objective"}),
     "a hidden shortfall": (lambda p: {"shortfall": np.zeros_like(p.shortfall)}, {"shortfall"}),
     "an invented shortfall": (lambda p: {"shortfall": p.shortfall + 1}, {"shortfall"}),
