@@ -59,6 +59,8 @@ def parse_instance(text: str, *, where: str | Path) -> Instance:
 
 def instance_path(name_or_path: str | Path) -> Path:
     """Return the file that ``load_instance`` reads; raise ``InputError`` if no instance has that name."""
+    if not isinstance(name_or_path, (str, Path)) or not str(name_or_path):
+        raise InputError("must be the name of an instance, or a path", where="instance", found=name_or_path)
     path = Path(name_or_path)
     bare = path.name != "" and path.parent == Path()
     kind = _kind_of(path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hercules_opt import Instance, load_instance
+from hercules_opt import InputError, Instance, load_instance
 from hercules_opt.problem.library import instances_folder
 
 SERVICES = ["bert-99", "dlrm-99", "resnet50", "rnnt", "ssd-resnet34"]
@@ -159,3 +159,9 @@ def test_the_sixth_shape_joins_the_first(tmp_path: Path) -> None:
     instance = _built(tmp_path, [_result("v1.0", service, "200", "10") for service in SERVICES])
     assert instance.load_qps[:, 0].tolist() == [576, 720]
     assert instance.load_qps[:, 1].tolist() == [360, 720]
+
+
+@pytest.mark.parametrize("given", [None, 5, ["tiny"]])
+def test_what_is_no_name_is_refused(given: object) -> None:
+    with pytest.raises(InputError, match="instance: must be the name of an instance, or a path"):
+        load_instance(given)  # type: ignore[arg-type]

@@ -354,7 +354,8 @@ def test_paths_that_are_no_file(tmp_path: Path, name: str, fragment: str) -> Non
     ("name", "fragments"),
     [
         ("tinny", ["tinny: no such file, and no instance of this name", "'tiny'"]),
-        ("", ["must be a file, found a folder"]),
+        ("", ["must be the name of an instance, or a path, found ''"]),
+        (".", ["must be a file, found a folder"]),
         ("tiny.toml", ["tiny.toml: no such file", "leave out '.toml'"]),
         ("x" * 300, ["no instance of this name in the library"]),
         ("\x1b[31m", [r"\x1b[31m: no such file"]),
