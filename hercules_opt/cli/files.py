@@ -59,8 +59,11 @@ def checked_ending(path: Path, allowed: tuple[str, ...]) -> str:
     return ending
 
 
-def check_writable(path: Path) -> None:
-    """Raise ``InputError`` if a file could not be written, before any work is spent on its content."""
+def check_output(path: Path | None, allowed: tuple[str, ...]) -> None:
+    """Raise ``InputError`` if ``--out`` could not be written, before any work is spent on its content."""
+    if path is None:
+        return
+    checked_ending(path, allowed)
     if path.is_dir():
         raise InputError("cannot be written: is a folder", where=path)
     _check_parent(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from hercules_opt.cli.errors import ExitCode
-from hercules_opt.cli.files import check_writable, checked_ending
+from hercules_opt.cli.files import check_output
 from hercules_opt.cli.options import InstanceArgument, JsonOption, SeedOption
 from hercules_opt.cli.output import hint, show, show_json, tell
 from hercules_opt.cli.tables import found_table
@@ -38,9 +38,7 @@ def profile(
     from hercules_opt.problem.loading import load_instance
     from hercules_opt.reporting.efficiency import profile_document, profile_page
 
-    if out is not None:
-        checked_ending(out, (".csv", ".json"))
-        check_writable(out)
+    check_output(out, (".csv", ".json"))
     day = load_instance(instance)
     table = found_table(day, seed=seed, method=_checked_method(method))
     if out is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hercules_opt.cli.errors import ExitCode
-from hercules_opt.cli.files import check_writable, checked_ending, read_problem
+from hercules_opt.cli.files import check_output, read_problem
 from hercules_opt.cli.options import (
     DEFAULT_GAP,
     GapOption,
@@ -43,9 +43,7 @@ def provision(
     """Choose the servers of every interval by one policy."""
     from hercules_opt.problem.loading import load_instance
 
-    if out is not None:
-        checked_ending(out, (".csv", ".json"))
-        check_writable(out)
+    check_output(out, (".csv", ".json"))
     day = load_instance(instance)
     rates = given_table(day, table)
     problem = read_problem(day, rates, table)
