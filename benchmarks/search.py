@@ -2,8 +2,9 @@
 
     python -m benchmarks.search [--smoke] [--json FILE]
 
-The oracle covers the whole lattice of every placement, with pruning by proven bounds; it takes about a minute
-per pair, so that the full run takes about an hour on one core. Each pair is told on stderr as it is done.
+The oracle covers the whole lattice of every placement, pruned on the assumption that a larger load or a
+slower part never helps the tail (see ``scheduling/exhaustive.py``); it takes up to a minute per pair, so
+that the full run takes about an hour on one core. Each pair is told on stderr as it is done.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Service time and memory traffic of one batch, operator by operator.
 
 An operator of a batch of b items takes ``launches + hypot(compute, memory)``: the two limits of a roofline,
-joined smoothly (``efficiency.ROOFLINE_EXPONENT``). Operators of one thread run one after the other. Threads
+joined smoothly (a p-norm of exponent 2, assumed). Operators of one thread run one after the other. Threads
 that share the memory are a closed queueing network: while some gather, others compute, so that the batch of
 one of k threads takes the larger of its time alone and of the time in which the memory serves all k; again a
 hypot.

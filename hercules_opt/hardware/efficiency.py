@@ -10,9 +10,6 @@ from pydantic import Field
 
 from hercules_opt.problem.provenance import Part
 
-#: Two limits a and b act together as hypot(a, b): close to the larger one, smooth where they meet.
-ROOFLINE_EXPONENT = 2.0
-
 
 class HostEfficiency(Part):
     """Constants of a CPU, its memory and its runtime."""

@@ -78,7 +78,8 @@ def optimize_schedule(
     ----------
     method
         ``"gradient"``: ascent of a continuous relaxation from many starts, rounded and polished on the
-        lattice. ``"exhaustive"``: the whole lattice, with proven pruning; minutes for the largest spaces.
+        lattice. ``"exhaustive"``: the whole lattice, pruned where more load or a
+        slower part cannot help; minutes for the largest spaces.
     seed
         Of the starts.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from hercules_opt.hardware import batch_time, efficiency, packing
+from hercules_opt.hardware import batch_time, packing
 from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY
 from hercules_opt.hardware.stages import Choice
 from hercules_opt.problem.provenance import Part
@@ -41,7 +42,8 @@ def test_every_variable_and_placement_is_on_the_page() -> None:
 
 
 def test_numbers_in_the_text_are_those_of_the_code() -> None:
-    assert f"`ROOFLINE_EXPONENT` = {efficiency.ROOFLINE_EXPONENT:g}" in PAGE
+    assert "(a p-norm of exponent 2; assumed)" in PAGE
+    assert float(batch_time._hypot(jnp.asarray(3.0), jnp.asarray(4.0))) == pytest.approx(5.0)
     assert f"{packing.REFERENCE_WIDTH:g}" in PAGE
     assert f"{packing.SIZE_CELLS} cells" in PAGE
     assert f"({batch_time.SOFTNESS:g} \\, t" in PAGE
