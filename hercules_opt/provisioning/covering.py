@@ -1,9 +1,10 @@
-"""Exact coverage with a solver that is not exact.
+"""Exact answers from a solver that is not exact.
 
-HiGHS solves a relaxation. If its counts n fall short of a model's need by a hair, every true cover has more
-than n_h servers of some type h that serves the model: the box is split by which type that is first, and each
-part is solved again. The split loses no true cover and repeats none, so the search is finite and ends with an
-exact answer; the bound is the least over the parts.
+The solver sees a relaxation. If its answer breaks a row by a hair, every true solution differs from it
+upwards in some column of the row (downwards where the coefficient is negative, or where the row limits from
+above): the program is split by which column that is first, and each part is solved again. The split loses no
+solution and repeats none, so the search is finite and ends with an exact answer; the bound is the least over
+the parts.
 """
 
 from __future__ import annotations
@@ -13,109 +14,201 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval, Rows
-from hercules_opt.provisioning.highs import relaxed_optimum
+from hercules_opt.provisioning.exact import ExactInterval, Rows, exact
+from hercules_opt.provisioning.interval_program import interval_program
+from hercules_opt.provisioning.program import Program, Row, Values
+from hercules_opt.provisioning.solvers.base import Solver, SolverAnswer
+from hercules_opt.provisioning.solvers.scipy_highs import SciPyHighs
 
 _NODE_LIMIT = 400
+_DEFAULT = SciPyHighs()
+#: Share of a row's size by which an answer may break it; more is no tolerance but a wrong answer.
+_TOLERANCE = Fraction(1, 10_000)
+#: Share by which a claimed bound may exceed the cost of a true answer.
+_OVERSHOOT = Fraction(1, 1_000_000)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What is known of a program after the search.
+
+    Parameters
+    ----------
+    values
+        Cheapest answer found that breaks nothing.
+    bound
+        Claimed lower bound on the cost; ``None`` if the solver gave none.
+    infeasible
+        Whether the solver claims that there is no answer.
+    stopped_by
+        ``"time_limit"``, ``"node_limit"`` or ``"solver_failure"`` where the search was cut.
+    reason
+        What the solver did wrong, where it failed.
+    """
+
+    values: Values | None
+    bound: Fraction | None
+    infeasible: bool
+    stopped_by: str | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
 class Covering:
-    """What branch and bound says of one interval.
-
-    Parameters
-    ----------
-    counts
-        Cheapest exact cover found.
-    bound
-        Claimed lower bound in units of cost; ``None`` if the solver gave none.
-    infeasible
-        Whether the solver claims that nothing covers.
-    stopped_by
-        ``"time_limit"``, ``"node_limit"`` or ``"solver_failure"`` where the search was cut.
-    """
+    """What is known of one interval: as ``Solved``, with counts for values."""
 
     counts: Rows | None
     bound: Fraction | None
     infeasible: bool
     stopped_by: str | None
+    reason: str | None = None
 
 
-def cover_exactly(interval: ExactInterval, effort: Effort) -> Covering:
-    """Solve one interval."""
-    search = _Search(interval, effort)
+def cover_exactly(interval: ExactInterval, effort: Effort, solver: Solver = _DEFAULT) -> Covering:
+    """Solve one interval as a whole."""
+    built = interval_program(interval)
+    if built is None:
+        return Covering(None, None, True, None)
+    found = solve_exactly(built.program, effort, solver)
+    counts = None if found.values is None else built.counts(found.values)
+    return Covering(counts, found.bound, found.infeasible, found.stopped_by, found.reason)
+
+
+def solve_exactly(
+    program: Program, effort: Effort, solver: Solver = _DEFAULT, known: Values | None = None
+) -> Solved:
+    """Solve a program of whole columns; ``known`` is an answer known beforehand: no true claim denies it."""
+    if not program.whole:
+        raise ValueError("only a program of whole columns can be split")
+    search = _Search(program, effort, solver)
+    if known is not None:
+        search.offer(known)
     search.run()
-    bounds = [bound for bound, _, _ in search.open] + search.closed
-    if search.best is not None:
-        bounds.append(Fraction(search.best_cost))
-    proven = search.stopped_by is None
-    return Covering(
+    return Solved(
         search.best,
-        min(bounds) if bounds else None,
-        infeasible=proven and search.best is None and not bounds,
+        search.bound(),
+        infeasible=search.stopped_by is None and search.best is None and not search.closed,
         stopped_by=search.stopped_by,
+        reason=search.reason,
     )
 
 
 @dataclass
 class _Search:
-    interval: ExactInterval
+    program: Program
     effort: Effort
-    best: Rows | None = None
-    best_cost: int = 0
-    open: list[tuple[Fraction, int, Box]] = field(default_factory=list)
+    solver: Solver
+    best: Values | None = None
+    best_cost: Fraction = Fraction(0)
+    open: list[tuple[Fraction, int, Program]] = field(default_factory=list)
     closed: list[Fraction] = field(default_factory=list)
     stopped_by: str | None = None
-    _boxes: int = 0
+    reason: str | None = None
+    _parts: int = 0
 
     def run(self) -> None:
-        self._push(Fraction(0), Box.whole(self.interval))
+        self._push(_trivial_bound(self.program), self.program)
         solved = 0
         while self.open and self.stopped_by is None:
-            if self.best is not None and self.open[0][0] >= self.best_cost * (1 - Fraction(self.effort.gap)):
+            if self._enough(self.open[0][0]):
                 return
             if self.effort.expired or solved == _NODE_LIMIT:
                 self.stopped_by = "time_limit" if self.effort.expired else "node_limit"
                 return
             solved += 1
-            below, _, box = heapq.heappop(self.open)
-            self._solve(below, box)
+            below, _, part = heapq.heappop(self.open)
+            self._solve(below, part)
 
-    def _push(self, bound: Fraction, box: Box) -> None:
-        self._boxes += 1
-        heapq.heappush(self.open, (bound, self._boxes, box))
+    def bound(self) -> Fraction | None:
+        """Return the least bound of all parts, unless it says no more than the columns' own bounds do."""
+        bounds = [bound for bound, _, _ in self.open] + self.closed
+        if self.best is not None:
+            bounds.append(self.best_cost)
+            if min(bounds) == self.best_cost:
+                return self.best_cost
+        return min(bounds) if bounds and min(bounds) > _trivial_bound(self.program) else None
 
-    def _solve(self, below: Fraction, box: Box) -> None:
-        answer = relaxed_optimum(self.interval, box, self.effort.gap, self.effort.remaining_s)
+    def offer(self, values: Values) -> None:
+        """Take an answer that breaks nothing, if it is the cheapest so far."""
+        cost = Fraction(self.program.cost(values))
+        if self.best is None or cost < self.best_cost:
+            self.best, self.best_cost = values, cost
+
+    def _enough(self, bound: Fraction) -> bool:
+        return self.best is not None and bound >= self.best_cost * (1 - exact(self.effort.gap))
+
+    def _push(self, bound: Fraction, part: Program) -> None:
+        self._parts += 1
+        heapq.heappush(self.open, (bound, self._parts, part))
+
+    def _solve(self, below: Fraction, part: Program) -> None:
+        answer = self.solver.solve(part, self.effort.gap, self.effort.remaining_s)
+        lie = self._lie(part, answer)
+        if lie is not None:
+            answer = SolverAnswer("solver_failure", reason=lie)
         if answer.verdict == "infeasible":
             return
         bound = below if answer.bound is None else max(below, answer.bound)
         if answer.verdict != "optimal":
             self.stopped_by = answer.verdict
-        short = self.interval.short_models(answer.counts) if answer.counts is not None else []
-        if answer.counts is None or not short:
+            self.reason = answer.reason
+        broken = part.violated(answer.values) if answer.values is not None else []
+        if answer.values is None or not broken:
             self.closed.append(bound)
-            if answer.counts is not None:
-                self._offer(answer.counts)
+            if answer.values is not None:
+                self.offer(answer.values)
             return
-        for part in _parts(self.interval, box, short[0], answer.counts):
-            self._push(bound, part)
+        for smaller in _split(part, broken[0], answer.values):
+            self._push(bound, smaller)
 
-    def _offer(self, counts: Rows) -> None:
-        cost = self.interval.cost(counts)
-        if self.best is None or cost < self.best_cost:
-            self.best, self.best_cost = counts, cost
+    def _lie(self, part: Program, answer: SolverAnswer) -> str | None:
+        """Return what is wrong with an answer beyond any tolerance."""
+        if self.best is not None and part.within_bounds(self.best):
+            if answer.verdict == "infeasible":
+                return "said infeasible of a program with a known answer"
+            if answer.bound is not None and answer.bound > _above(self.best_cost):
+                return "claimed a bound above the cost of a known answer"
+        if answer.values is None:
+            return "said optimal without an answer" if answer.verdict == "optimal" else None
+        if not part.within_bounds(answer.values):
+            return "gave an answer outside the bounds"
+        for row in part.violated(answer.values):
+            if abs(Fraction(row.missing(answer.values))) > _TOLERANCE * _size(row, answer.values):
+                return f"gave an answer that breaks {row.name}"
+        above = answer.bound is not None and answer.bound > _above(Fraction(part.cost(answer.values)))
+        if above and not part.violated(answer.values):
+            return "claimed a bound above the cost of its own answer"
+        return None
 
 
-def _parts(interval: ExactInterval, box: Box, model: int, counts: Rows) -> Iterator[Box]:
-    """Split a box by the first type of which every cover of ``model`` must have more than ``counts``."""
-    rest = box
-    for h, rate in enumerate(interval.rates[model]):
-        if rate == 0:
-            continue
-        count = counts[model][h]
-        if count < rest.high[model][h]:
-            yield rest.at_least(model, h, max(count + 1, rest.low[model][h]))
-        rest = rest.at_most(model, h, min(count, rest.high[model][h]))
+def _trivial_bound(program: Program) -> Fraction:
+    """Return the cost with every column at its cheaper end."""
+    ends = (min(column.cost * column.low, column.cost * column.high) for column in program.columns)
+    return Fraction(sum(ends))
+
+
+def _above(cost: Fraction) -> Fraction:
+    return cost + abs(cost) * _OVERSHOOT
+
+
+def _size(row: Row, values: Values) -> Fraction:
+    limits = [abs(Fraction(limit)) for limit in (row.low, row.high) if limit is not None]
+    parts = [abs(Fraction(entry * values[index])) for index, entry in row.entries]
+    return max(limits, default=Fraction(0)) + sum(parts, Fraction(0))
+
+
+def _split(part: Program, row: Row, values: Values) -> Iterator[Program]:
+    """Split by the first column that every solution has beyond ``values``, in the direction that helps."""
+    upwards = row.missing(values) > 0
+    rest = part
+    for index, coefficient in row.entries:
+        column, value = rest.columns[index], values[index]
+        if (coefficient > 0) == upwards:
+            if value < column.high:
+                yield rest.narrowed([(index, max(value + 1, column.low), column.high)])
+            rest = rest.narrowed([(index, column.low, min(value, column.high))])
+        else:
+            if value > column.low:
+                yield rest.narrowed([(index, column.low, min(value - 1, column.high))])
+            rest = rest.narrowed([(index, max(value, column.low), column.high)])

@@ -22,7 +22,7 @@ from hercules_opt.provisioning.columns import TINY, ColumnPool, Mixture
 from hercules_opt.provisioning.cover import Cover, least_cover
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
-from hercules_opt.provisioning.highs import lp_multipliers
+from hercules_opt.provisioning.multipliers import lp_multipliers
 
 if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import FloatArray

@@ -15,11 +15,11 @@ from provisioning_cases import (
 )
 
 import hercules_opt as ho
-from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.covering import cover_exactly
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactProblem
-from hercules_opt.provisioning.highs import relaxed_optimum
+from hercules_opt.provisioning.interval_program import interval_program
+from hercules_opt.provisioning.solvers.scipy_highs import SciPyHighs
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -188,9 +188,11 @@ def test_the_solver_alone_would_fall_short():
     """The trap is real: HiGHS takes counts that miss the load by a part in 10^12."""
     problem = _mixed_types(1e-12)
     interval = ExactProblem.of(problem).intervals[0]
-    answer = relaxed_optimum(interval, Box.whole(interval), 1e-9, None)
-    assert answer.counts is not None
-    assert interval.short_models(answer.counts)
+    built = interval_program(interval)
+    assert built is not None
+    answer = SciPyHighs().solve(built.program, 1e-9, None)
+    assert answer.values is not None
+    assert interval.short_models(built.counts(answer.values))
 
 
 def test_whole_program_agrees_on_random_problems():

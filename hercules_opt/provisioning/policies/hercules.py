@@ -10,9 +10,9 @@ from hercules_opt.provisioning.cover import least_cover
 from hercules_opt.provisioning.covering import cover_exactly
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact
-from hercules_opt.provisioning.highs import least_shortfall
 from hercules_opt.provisioning.policies.base import IntervalAnswer
 from hercules_opt.provisioning.policies.greedy import Greedy
+from hercules_opt.provisioning.shortfall import least_shortfall
 
 _START_NODES = 5_000
 

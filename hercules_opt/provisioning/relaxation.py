@@ -1,0 +1,96 @@
+"""A program in floating point, for solvers that work to tolerances: a true relaxation of the exact one.
+
+Rows are scaled to a size at which an absolute tolerance means little, coefficients too small for a solver are
+left out and allowed for, and every limit that floats cannot name exactly is a hair looser. So an answer is a
+candidate, and a bound a claim; others check them exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from hercules_opt.provisioning.program import Figure, Program, Row
+
+if TYPE_CHECKING:
+    from hercules_opt.provisioning.problem import FloatArray, IntArray
+
+#: Largest figure of a row; large, since solvers' tolerances (1e-6) are absolute.
+_ROW_SCALE = 10_000
+#: Share by which a limit is loosened.
+_HAIR = 1e-9
+#: Coefficients below this are left out; HiGHS itself drops those below 1e-9.
+_SMALL = 1e-7
+#: Cost of the dearest column.
+_COST_SCALE = 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxation:
+    """Arrays of the relaxed program; ``rows`` is sparse, and a limit that is none is infinite.
+
+    ``cost_scale`` is what one unit of ``costs`` stands for in the exact program.
+    """
+
+    costs: FloatArray
+    cost_scale: Fraction
+    low: FloatArray
+    high: FloatArray
+    whole: IntArray
+    rows: Any
+    row_low: FloatArray
+    row_high: FloatArray
+
+    @classmethod
+    def of(cls, program: Program) -> Relaxation:
+        """Build the arrays."""
+        dearest = max((abs(Fraction(column.cost)) for column in program.columns), default=Fraction(0))
+        cost_scale = dearest / _COST_SCALE if dearest else Fraction(1)
+        relaxed = [_relaxed(program, row) for row in program.rows]
+        place = [number for number, (entries, _, _) in enumerate(relaxed) for _ in entries]
+        column = [index for entries, _, _ in relaxed for index, _ in entries]
+        coefficient = [entry for entries, _, _ in relaxed for _, entry in entries]
+        return cls(
+            costs=np.array([float(column.cost / cost_scale) for column in program.columns]),
+            cost_scale=cost_scale,
+            low=np.array([float(column.low) for column in program.columns]),
+            high=np.array([float(column.high) for column in program.columns]),
+            whole=np.array([int(column.whole) for column in program.columns], dtype=np.int64),
+            rows=sparse.csr_array(
+                (np.array(coefficient, dtype=np.float64), (place, column)),
+                shape=(len(program.rows), len(program.columns)),
+            ),
+            row_low=np.array([low for _, low, _ in relaxed], dtype=np.float64),
+            row_high=np.array([high for _, _, high in relaxed], dtype=np.float64),
+        )
+
+
+def _relaxed(program: Program, row: Row) -> tuple[list[tuple[int, float]], float, float]:
+    """Return a row's entries and limits."""
+    low, high = row.low, row.high
+    limits = [limit for limit in (low, high) if limit is not None]
+    figures: list[Figure] = [coefficient for _, coefficient in row.entries] + limits
+    if all(isinstance(figure, int) and abs(figure) <= _ROW_SCALE for figure in figures):
+        entries = [(index, float(coefficient)) for index, coefficient in row.entries]
+        return entries, -np.inf if low is None else float(low), np.inf if high is None else float(high)
+    size = max((abs(Fraction(figure)) for figure in figures), default=Fraction(0)) or Fraction(1)
+    target = min(max(size, Fraction(1)), Fraction(_ROW_SCALE))
+    scale = target / size
+    slack = _HAIR * float(target)
+    relaxed_low = -np.inf if low is None else float(low * scale) - slack
+    relaxed_high = np.inf if high is None else float(high * scale) + slack
+    entries = []
+    for index, coefficient in row.entries:
+        entry = float(coefficient * scale)
+        if abs(entry) >= _SMALL:
+            entries.append((index, entry))
+            continue
+        column = program.columns[index]
+        ends = (entry * float(column.low), entry * float(column.high))
+        relaxed_low -= max(ends)
+        relaxed_high -= min(ends)
+    return entries, relaxed_low, relaxed_high

@@ -1,0 +1,58 @@
+"""HiGHS as SciPy carries it: in this process, always there."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import optimize
+
+from hercules_opt.provisioning.program import Program
+from hercules_opt.provisioning.relaxation import Relaxation
+from hercules_opt.provisioning.solvers.base import Capabilities, SolverAnswer, Verdict, whole_values
+
+#: Nodes of one branch and bound, so that a call without a time limit ends.
+_NODE_LIMIT = 5_000
+
+
+class SciPyHighs:
+    """``scipy.optimize.milp``."""
+
+    name: ClassVar[str] = "highs"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        package="scipy",
+        child=False,
+        time_limit=True,
+        node_limit=True,
+        bound=True,
+        continuous=True,
+        whole_coefficients=False,
+    )
+
+    def solve(self, program: Program, gap: float, time_limit_s: float | None) -> SolverAnswer:
+        """Solve the relaxation."""
+        relaxed = Relaxation.of(program)
+        options: Any = {"mip_rel_gap": gap, "node_limit": _NODE_LIMIT}
+        if time_limit_s is not None:
+            options["time_limit"] = max(time_limit_s, 1e-3)
+        result = optimize.milp(
+            relaxed.costs,
+            integrality=relaxed.whole,
+            bounds=optimize.Bounds(relaxed.low, relaxed.high),
+            constraints=optimize.LinearConstraint(relaxed.rows, lb=relaxed.row_low, ub=relaxed.row_high),
+            options=options,
+        )
+        claimed = result.mip_dual_bound
+        bound = None
+        if claimed is not None and np.isfinite(claimed):
+            bound = Fraction(claimed) * relaxed.cost_scale
+        values = None if result.x is None else whole_values(program, result.x.tolist())
+        return SolverAnswer(_verdict(result), values, bound)
+
+
+def _verdict(result: Any) -> Verdict:
+    verdicts: dict[int, Verdict] = {0: "optimal", 1: "time_limit", 2: "infeasible"}
+    if result.status == 4 and (result.mip_node_count or 0) >= _NODE_LIMIT:  # SciPy has no status for it
+        return "node_limit"
+    return verdicts.get(result.status, "solver_failure")
