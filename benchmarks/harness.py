@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import hercules_opt
@@ -17,13 +17,19 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Report:
-    """Tables of a benchmark, by title, and what one should know to read them."""
+    """Tables of a benchmark, by title, and what one should know to read them.
+
+    ``details`` are tables that go into the JSON only.
+    """
 
     tables: Mapping[str, Sequence[Row]]
     notes: Sequence[str] = ()
+    details: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
 
-def main(name: str, description: str, measure: Callable[[bool], Report]) -> None:
+def main(
+    name: str, description: str, measure: Callable[..., Report], options: Mapping[str, str] | None = None
+) -> None:
     """Run a benchmark from the command line: print its tables, write them as JSON if asked.
 
     Parameters
@@ -34,12 +40,16 @@ def main(name: str, description: str, measure: Callable[[bool], Report]) -> None
         One line for ``--help``.
     measure
         Does the work; its argument is whether this is a smoke run.
+    options
+        Further files that ``measure`` takes by keyword, with their help; ``None`` where not given.
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
     parser.add_argument("--smoke", action="store_true", help="a run of seconds, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables and the terms as JSON")
+    for option, text in (options or {}).items():
+        parser.add_argument(f"--{option}", type=Path, metavar="FILE", help=text)
     arguments = parser.parse_args()
-    report = measure(arguments.smoke)
+    report = measure(arguments.smoke, **{option: getattr(arguments, option) for option in options or {}})
     print(f"benchmarks.{name}{' (smoke run)' if arguments.smoke else ''}")
     for title, rows in report.tables.items():
         print(f"\n{title}\n\n{text_table(rows)}")
@@ -47,7 +57,9 @@ def main(name: str, description: str, measure: Callable[[bool], Report]) -> None
         print(f"\n{note}")
     if arguments.json:
         content = {"benchmark": name, "smoke": arguments.smoke, "terms": terms(), "notes": list(report.notes)}
-        tables = {title: [dict(row) for row in rows] for title, rows in report.tables.items()}
+        tables = {
+            title: [dict(row) for row in rows] for title, rows in {**report.tables, **report.details}.items()
+        }
         arguments.json.write_text(
             json.dumps({**content, "tables": tables}, indent=1) + "\n", encoding="utf-8"
         )

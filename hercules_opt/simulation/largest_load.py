@@ -103,7 +103,7 @@ def largest_load(
     trace = poisson_trace(1.0, sizes, queries, seed)
     stages = check_network(stages, batch_items, int(trace.items.max()))
     saturation_qps = saturation_of_trace(stages, trace, batch_items)
-    unloaded_ms = _unloaded_ms(stages, trace, batch_items, percentile, seed)
+    unloaded_ms = unloaded_percentile(stages, trace, batch_items, percentile, seed)
 
     def percentile_at(load_qps: float) -> Interval:
         scaled = Trace(trace.times_ms / load_qps, trace.items)
@@ -172,7 +172,7 @@ class _Search:
         return self.saturation_qps
 
 
-def _unloaded_ms(
+def unloaded_percentile(
     stages: tuple[Stage, ...], trace: Trace, batch_items: int | None, percentile: float, seed: int
 ) -> Interval:
     """Return the percentile of queries so far apart that none meets another."""
