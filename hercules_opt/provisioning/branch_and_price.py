@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -115,6 +115,8 @@ class _TreeSearch:
             part = heapq.heappop(self.queue)[2]
             if self._enough(part.priced.bound):
                 break
+            if self.kind == "bound" and self._closed_by_listing(part):
+                continue
             if self.nodes >= self.next_plan:
                 self.next_plan *= 2
                 self._offer(self.prices.plan(root.priced, self.best))
@@ -138,6 +140,20 @@ class _TreeSearch:
             heapq.heappush(self.queue, (float(part.priced.bound), self.nodes, part))
         self.nodes += 1
         return part
+
+    def _closed_by_listing(self, part: _Part) -> bool:
+        """List the plans of a part that are below the best; what was listed raises the bound in any case."""
+        assert part.priced.bound is not None
+        ceiling = None
+        if self.best is not None:
+            ceiling = self.interval.cost(self.best) * self.interval.cost_unit
+        leaf, counts, complete = self.prices.listed(part.box, part.priced.leaf, ceiling)
+        if leaf.listed is not None and exact(leaf.listed) > part.priced.bound:
+            part.priced = replace(part.priced, leaf=leaf, bound=exact(leaf.listed))
+        if counts is None:
+            return complete
+        self._offer(counts)
+        return self.interval.solved_by(counts)  # rounding may have let pass what falls short by a hair
 
     def _enough(self, bound: Fraction | None) -> bool:
         """Whether a part with this bound needs no more work."""

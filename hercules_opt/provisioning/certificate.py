@@ -1,9 +1,10 @@
 """Certificates: what a plan stores so that its bounds can be recomputed without a solver.
 
 A leaf holds a price (multiplier) for each server type and, for each model, the least it pays for a cover at
-these prices. Their sum minus the prices of all available servers is a lower bound (weak duality). Where one
-set of prices is not enough, a branch splits one count into "at most k" and "at least k + 1"; the bound is the
-lower of the two.
+these prices. Their sum minus the prices of all available servers is a lower bound (weak duality). Where that
+is not enough, a leaf may state a higher bound, which is shown by listing every cover that a plan below it
+could have; or a branch splits one count into "at most k" and "at least k + 1", and the bound is the lower of
+the two.
 """
 
 from __future__ import annotations
@@ -30,10 +31,14 @@ class Leaf:
         Price per server of each type, at least 0, in W (without unit in an infeasibility proof).
     least
         Lower bound on each model's power plus prices in the leaf's box; ``None`` where nothing in it covers.
+    listed
+        Lower bound on the power of every plan in the box, to be shown by listing; ``None`` where the bound is
+        that of the prices.
     """
 
     multipliers: tuple[float, ...]
     least: tuple[float | None, ...]
+    listed: float | None = None
 
 
 @dataclass(frozen=True)

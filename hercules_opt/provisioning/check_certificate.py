@@ -4,6 +4,10 @@ For a leaf with prices p and a box of counts, every plan n in the box that cover
 availability a satisfies sum(power n) >= sum(power n) + p . (use(n) - a) >= sum over models of the least
 (power + p) n - p . a. What the leaf claims as that least is checked by listing partial covers type by type,
 keeping only those that no other beats and that could still end below the claim: none may remain.
+
+A leaf may claim more: that no plan in the box is below a figure. Such a plan has covers of which each costs
+its model little more than the least, and leaves few priced servers idle. All of these are listed and
+combined (see ``check_listing``).
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, Leaf, Node
+from hercules_opt.provisioning.check_listing import ListingError, Offer, nothing_below
 
 #: Partial covers looked at for one model at one leaf before giving up.
 _MOST_STEPS = 3_000_000
@@ -116,32 +121,38 @@ def _leaf_value(data: IntervalData, leaf: Leaf, box: _Range, with_power: bool) -
         raise CertificateError("a leaf has the wrong number of figures")
     if not all(math.isfinite(price) and price >= 0 for price in leaf.multipliers):
         raise CertificateError("a leaf has a price that is negative or not finite")
+    if not all(claimed is None or math.isfinite(claimed) for claimed in (*leaf.least, leaf.listed)):
+        raise CertificateError("a leaf has a least cost or a bound that is not finite")
     prices = [Fraction(repr(float(price))) for price in leaf.multipliers]
-    total = -sum((price * count for price, count in zip(prices, data.available, strict=True)), Fraction(0))
-    empty = False
-    for m, claimed in enumerate(leaf.least):
-        if claimed is not None and not math.isfinite(claimed):
-            raise CertificateError("a leaf has a least cost that is not finite")
-        least = None if claimed is None else Fraction(repr(float(claimed)))
+    least = [None if claimed is None else Fraction(repr(float(claimed))) for claimed in leaf.least]
+    offers: list[Offer] = []
+    for m in range(models):
         powers = data.powers_w[m] if with_power else (Fraction(0),) * types
-        costs = [power + price for power, price in zip(powers, prices, strict=True)]
-        if not _none_below(data.rates_qps[m], costs, data.required_qps[m], box.low[m], box.high[m], least):
-            claim = "no cover at all" if claimed is None else f"no cover below {claimed!r}"
+        costs = tuple(power + price for power, price in zip(powers, prices, strict=True))
+        offer = Offer(data.rates_qps[m], costs, data.required_qps[m], box.low[m], box.high[m])
+        if not _none_below(offer, least[m]):
+            claim = "no cover at all" if least[m] is None else f"no cover below {leaf.least[m]!r}"
             raise CertificateError(f"a leaf claims {claim} for model {m}, and there is one")
-        empty = empty or least is None
-        total += least or Fraction(0)
-    return None if empty else total
+        offers.append(offer)
+    paid = [figure for figure in least if figure is not None]
+    if len(paid) < models:
+        return None
+    idle = sum((price * count for price, count in zip(prices, data.available, strict=True)), Fraction(0))
+    total = sum(paid, Fraction(0)) - idle
+    if leaf.listed is None or total >= (listed := Fraction(repr(float(leaf.listed)))):
+        return total
+    try:
+        proven = nothing_below(listed + idle, offers, paid, prices, data.available)
+    except ListingError as error:
+        raise CertificateError(str(error)) from None
+    if not proven:
+        raise CertificateError(f"a leaf claims no plan below {leaf.listed!r}, and there is one")
+    return listed
 
 
-def _none_below(
-    rates: tuple[Fraction, ...],
-    costs: list[Fraction],
-    need: Fraction,
-    low: tuple[int, ...],
-    high: tuple[int, ...],
-    least: Fraction | None,
-) -> bool:
+def _none_below(offer: Offer, least: Fraction | None) -> bool:
     """Return whether no cover in the box costs less than ``least`` (``None``: whether there is no cover)."""
+    rates, costs, need, low, high = offer.rates, offer.costs, offer.need, offer.low, offer.high
     if least is None:
         return sum((rate * count for rate, count in zip(rates, high, strict=True)), Fraction(0)) < need
     need -= sum((rate * count for rate, count in zip(rates, low, strict=True)), Fraction(0))

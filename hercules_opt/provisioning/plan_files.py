@@ -59,6 +59,7 @@ class _Layout(BaseModel):
 class _LeafLayout(_Layout):
     multipliers: list[Number]
     least: list[Number | None]
+    listed: Number | None = None
 
 
 class _BranchLayout(_Layout):
@@ -248,7 +249,8 @@ def _certificate_to_json(plan: Plan, certificate: Certificate) -> dict[str, Any]
         if parent is not None:
             parent[side] = len(nodes)
         if isinstance(node, Leaf):
-            nodes.append({"multipliers": list(node.multipliers), "least": list(node.least)})
+            leaf: dict[str, Any] = {"multipliers": list(node.multipliers), "least": list(node.least)}
+            nodes.append(leaf if node.listed is None else {**leaf, "listed": node.listed})
             continue
         entry: dict[str, Any] = {
             "server_type": plan.server_types[node.server_type],
@@ -269,7 +271,7 @@ def _certificate_from_json(
     for number in reversed(range(len(layout.nodes))):
         entry, place = layout.nodes[number], f"{key}.nodes.{number}"
         if isinstance(entry, _LeafLayout):
-            built[number], depth[number] = Leaf(tuple(entry.multipliers), tuple(entry.least)), 0
+            built[number], depth[number] = Leaf(tuple(entry.multipliers), tuple(entry.least), entry.listed), 0
             continue
         for side, part in (("at_most", entry.at_most), ("at_least", entry.at_least)):
             if part not in built or part in used:

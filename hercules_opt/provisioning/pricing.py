@@ -22,6 +22,7 @@ from hercules_opt.provisioning.columns import TINY, ColumnPool, Mixture
 from hercules_opt.provisioning.cover import Cover, least_cover
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
+from hercules_opt.provisioning.listing import Charges, cheapest_plan
 from hercules_opt.provisioning.multipliers import lp_multipliers
 
 if TYPE_CHECKING:
@@ -114,6 +115,24 @@ class PriceSearch:
         if best is not None and whole.bound is not None:
             room = float(self.interval.cost(best) * self.interval.cost_unit - whole.bound) / self._scale
         return self.columns.plan(np.array(whole.leaf.multipliers) / self._scale, room)
+
+    def listed(self, box: Box, leaf: Leaf, ceiling_w: Fraction | None) -> tuple[Leaf, Rows | None, bool]:
+        """List the plans of a box below a power, as far as the lists stay short.
+
+        Return the leaf with the bound that this shows, the cheapest plan if one was seen, and whether all
+        were looked at.
+        """
+        if any(least is None for least in leaf.least):
+            return leaf, None, True
+        charges = Charges(
+            tuple(self._costs),
+            tuple(int(exact(price) * self._grid) for price in leaf.multipliers),
+            tuple(math.floor(exact(least) * self._grid) for least in leaf.least if least is not None),
+        )
+        ceiling = None if ceiling_w is None else math.floor(ceiling_w * self._grid)
+        answer = cheapest_plan(self.interval, box, charges, ceiling)
+        figure = float_at_most(Fraction(answer.bound, self._grid))
+        return replace(leaf, listed=figure), answer.counts, answer.complete
 
     def _first_prices(self, box: Box, start: Leaf | None) -> list[Sequence[float]]:
         zero = [0.0] * len(self.interval.available)

@@ -15,6 +15,7 @@ from provisioning_cases import (
 )
 
 import hercules_opt as ho
+from hercules_opt.provisioning import listing
 from hercules_opt.provisioning.covering import cover_exactly
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactProblem
@@ -251,14 +252,31 @@ def test_no_load_takes_no_server():
     assert plan.provenance is None
 
 
-def test_a_certificate_may_need_branches():
-    """Where prices alone leave a gap, the certificate splits counts and still verifies."""
+def test_a_certificate_may_list_plans():
+    """Where prices alone leave a gap, the certificate says below which power no plan can be listed."""
+    listed = 0
+    for seed in range(40):
+        problem = medium_problem(seed)
+        certificate = ho.provision(problem).certificate[0]
+        assert certificate is not None
+        listed += any(leaf.listed is not None for leaf in certificate.leaves())
+    assert listed >= 3
+
+
+@pytest.mark.parametrize("longest", [0, 3])
+def test_a_certificate_may_need_branches(monkeypatch, longest):
+    """Where the lists would grow too long, the certificate splits counts, and the power is the same."""
     branched = 0
     for seed in range(40):
         problem = medium_problem(seed)
-        plan = ho.provision(problem)
+        expected = ho.provision(problem)
+        with monkeypatch.context() as patched:
+            patched.setattr(listing, "MOST_COVERS", longest)
+            plan = ho.provision(problem)
         certificate = plan.certificate[0]
         assert certificate is not None
+        assert plan.status == expected.status
+        assert plan.objective == expected.objective
         if len(list(certificate.leaves())) > 1:
             branched += 1
             assert ho.verify(problem, plan) == []

@@ -51,6 +51,10 @@ def _higher_price_leaf(plan):
     return replace(leaf, least=(leaf.least[0] + 1.0, *leaf.least[1:]))
 
 
+def _higher_listing(plan):
+    return replace(plan.certificate[0].root, listed=1e6)
+
+
 def _moved(plan):
     counts = np.array(plan.counts)
     counts[1, 1, 1] += 1
@@ -87,6 +91,10 @@ CORRUPTIONS = {
     ),
     "a certificate with a wrong leaf": (
         lambda p: {"certificate": _certificate_with(p, 0, root=_higher_price_leaf(p))},
+        {"certificate"},
+    ),
+    "a listing that claims too much": (
+        lambda p: {"certificate": _certificate_with(p, 0, root=_higher_listing(p), bound=1e6)},
         {"certificate"},
     ),
     "a certificate taken away": (lambda p: {"certificate": (None,) * 3}, {"bound", "certificate"}),
@@ -220,11 +228,25 @@ def test_a_leaf_is_accepted_up_to_the_true_least_and_not_above(rates, prices, lo
     certificate = Certificate("bound", 0.0, Leaf(multipliers, tuple(least)))
     if None in least:
         check_infeasible(
-            data, Certificate("infeasible", None, Leaf((0.0, 0.0), tuple(0.0 if x else None for x in least)))
+            data,
+            Certificate(
+                "infeasible", None, Leaf((0.0, 0.0), tuple(None if x is None else 0.0 for x in least))
+            ),
         )
         return
     expected = sum(least) - sum(price * most for price, most in zip(prices, available, strict=True))
     assert proven_bound_w(data, certificate) >= expected
+    plans = [
+        sum(data.powers_w[m][h] * row[h] for m, row in enumerate(counts) for h in range(2))
+        for counts in product(product(*(range(most + 1) for most in available)), repeat=models)
+        if all(sum(row[h] for row in counts) <= available[h] for h in range(2))
+        and all(sum(rates[m][h] * row[h] for h in range(2)) >= loads[m] for m, row in enumerate(counts))
+    ]
+    listed = float(min(plans)) if plans else 1e6
+    assert proven_bound_w(data, Certificate("bound", 0.0, Leaf(multipliers, tuple(least), listed))) >= listed
+    if plans:
+        with pytest.raises(CertificateError, match="claims no plan below"):
+            proven_bound_w(data, Certificate("bound", 0.0, Leaf(multipliers, tuple(least), listed + 0.01)))
     for m in range(models):
         too_much = tuple(x + 0.01 if k == m else x for k, x in enumerate(least))
         with pytest.raises(CertificateError, match="claims no cover below"):
@@ -240,7 +262,9 @@ ONE = IntervalData(((Fraction(10),),), ((Fraction(50),),), (Fraction(25),), (4,)
         (Leaf((0.0,), (0.0, 0.0)), "wrong number of figures"),
         (Leaf((-1.0,), (0.0,)), "negative or not finite"),
         (Leaf((float("nan"),), (0.0,)), "negative or not finite"),
-        (Leaf((0.0,), (float("inf"),)), "least cost that is not finite"),
+        (Leaf((0.0,), (float("inf"),)), "least cost or a bound that is not finite"),
+        (Leaf((0.0,), (150.0,), float("nan")), "least cost or a bound that is not finite"),
+        (Leaf((0.0,), (150.0,), 150.5), "claims no plan below 150.5"),
         (Leaf((0.0,), (None,)), "claims no cover at all"),
         (Leaf((0.0,), (151.0,)), "claims no cover below 151.0"),
         (Branch(1, 0, 2, Leaf((0.0,), (None,)), Leaf((0.0,), (150.0,))), "does not exist"),
