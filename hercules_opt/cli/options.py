@@ -33,6 +33,14 @@ TimeLimitOption = Annotated[
         "--time-limit-s", metavar="SECONDS", help="Stop then, with the best plan so far and its bound."
     ),
 ]
+SolverOption = Annotated[
+    str,
+    typer.Option(
+        "--solver",
+        metavar="NAME",
+        help="auto, branch-and-price, highs, ortools-highs, scip, cp-sat, cbc or glpk.",
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
 ]

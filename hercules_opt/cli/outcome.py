@@ -27,6 +27,8 @@ def tell_ending(plan: Plan) -> ExitCode:
     """Say on stderr why a plan is less than was asked for, and return its exit code."""
     from hercules_opt.reporting.plans import ending_line
 
+    for note in plan.notes:
+        tell(note)
     line = ending_line(plan)
     if line is not None:
         tell(line)

@@ -14,6 +14,7 @@ from hercules_opt.cli.options import (
     GapOption,
     InstanceArgument,
     JsonOption,
+    SolverOption,
     TableOption,
     TimeLimitOption,
 )
@@ -36,6 +37,7 @@ def provision(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write the plan: .json (everything) or .csv (counts)."),
     ] = None,
+    solver: SolverOption = "auto",
     gap: GapOption = DEFAULT_GAP,
     time_limit_s: TimeLimitOption = None,
     as_json: JsonOption = False,
@@ -50,7 +52,9 @@ def provision(
     from hercules_opt.provisioning.provision import provision as solve
 
     with progress_bar(policy) as progress:
-        plan = solve(problem, policy=policy, gap=gap, time_limit_s=time_limit_s, progress=progress)
+        plan = solve(
+            problem, policy=policy, solver=solver, gap=gap, time_limit_s=time_limit_s, progress=progress
+        )
     if out is not None:
         _write(plan, out)
     print_plan(day, rates, plan, as_json=as_json)

@@ -75,6 +75,7 @@ def assemble(
         runtime_s=terms.runtime_s,
         stopped_by=_stopped_by(answers, terms.interrupted),
         provenance=_weakest_kind(problem, counts),
+        notes=tuple(dict.fromkeys(note for answer in answers for note in answer.notes)),
     )
 
 

@@ -65,12 +65,15 @@ class Covering:
     reason: str | None = None
 
 
-def cover_exactly(interval: ExactInterval, effort: Effort, solver: Solver = _DEFAULT) -> Covering:
-    """Solve one interval as a whole."""
+def cover_exactly(
+    interval: ExactInterval, effort: Effort, solver: Solver = _DEFAULT, known: Rows | None = None
+) -> Covering:
+    """Solve one interval as a whole; ``known`` are counts known to cover, which no true claim denies."""
     built = interval_program(interval)
     if built is None:
         return Covering(None, None, True, None)
-    found = solve_exactly(built.program, effort, solver)
+    start = None if known is None else tuple(known[m][h] for m, h in built.pairs)
+    found = solve_exactly(built.program, effort, solver, start)
     counts = None if found.values is None else built.counts(found.values)
     return Covering(counts, found.bound, found.infeasible, found.stopped_by, found.reason)
 
@@ -108,6 +111,10 @@ class _Search:
     _parts: int = 0
 
     def run(self) -> None:
+        if not self.program.columns:
+            if not self.program.violated(()):
+                self.offer(())
+            return
         self._push(_trivial_bound(self.program), self.program)
         solved = 0
         while self.open and self.stopped_by is None:
@@ -158,9 +165,20 @@ class _Search:
             self.closed.append(bound)
             if answer.values is not None:
                 self.offer(answer.values)
+                self._check_optimal(part, answer)
             return
         for smaller in _split(part, broken[0], answer.values):
             self._push(bound, smaller)
+
+    def _check_optimal(self, part: Program, answer: SolverAnswer) -> None:
+        """Take back an "optimal" whose own bound leaves more than the gap; answer and bound stay good."""
+        if answer.verdict != "optimal" or answer.bound is None or answer.values is None:
+            return
+        cost = Fraction(part.cost(answer.values))
+        gap = (cost - answer.bound) / max(abs(cost), Fraction(1))
+        if gap > exact(self.effort.gap) + _OVERSHOOT:
+            self.stopped_by = "solver_failure"
+            self.reason = f"said optimal with a gap of {float(gap):.2g}"
 
     def _lie(self, part: Program, answer: SolverAnswer) -> str | None:
         """Return what is wrong with an answer beyond any tolerance."""

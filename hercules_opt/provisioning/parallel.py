@@ -10,18 +10,15 @@ import os
 import pickle
 import queue
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval
 from hercules_opt.provisioning.policies.base import IntervalAnswer, Policy
+from hercules_opt.provisioning.processes import end, start_python
 
-_PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _COMMAND = "from hercules_opt.provisioning.worker import main; main()"
 
 Answered = tuple[ExactInterval, IntervalAnswer]
@@ -93,10 +90,7 @@ class _Crew:
         for thread in self._threads:
             thread.join()
         for process in self._processes:
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    _close(pipe)
+            end(process)
 
     def _serve(self, process: subprocess.Popen[bytes]) -> None:
         while True:
@@ -118,17 +112,8 @@ class _Crew:
 
 
 def _start_process() -> subprocess.Popen[bytes]:
-    """Start a worker that finds the package where this process did, and leaves Ctrl-C to its parent."""
-    path = os.pathsep.join([_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.Popen(
-        [sys.executable, "-c", _COMMAND],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # what goes wrong in a worker goes wrong again here, and shows
-        env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-    )
+    """Start a worker; what it says on stderr is lost, but what goes wrong in it goes wrong again here."""
+    return start_python(_COMMAND)
 
 
 def _ask(process: subprocess.Popen[bytes], request: object) -> IntervalAnswer | None:
@@ -142,10 +127,3 @@ def _ask(process: subprocess.Popen[bytes], request: object) -> IntervalAnswer | 
     except Exception:  # whatever it is, the interval is solved again where the user sees what goes wrong
         return None
     return answer
-
-
-def _close(pipe: Any) -> None:
-    try:
-        pipe.close()
-    except OSError:  # a request that the worker did not live to read
-        return

@@ -73,6 +73,8 @@ class Plan:
         Why it ended early: "time_limit", "node_limit", "solver_failure", "interrupt"; ``None`` if it did not.
     provenance
         Weakest kind among the (server type, model) pairs that are used; ``None`` if none is.
+    notes
+        What went wrong on the way: which solver failed, why, and which took over.
     version
         Version of hercules_opt that made the plan.
     """
@@ -100,6 +102,7 @@ class Plan:
     runtime_s: float
     stopped_by: str | None
     provenance: Kind | None
+    notes: tuple[str, ...] = ()
     version: str = __version__
 
     def __post_init__(self) -> None:

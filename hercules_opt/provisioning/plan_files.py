@@ -115,6 +115,7 @@ class _PlanLayout(_Layout):
     bound: Number | None
     gap: Number | None
     provenance: Kind | None
+    notes: list[Annotated[str, Field(max_length=1000)]] = Field(default=[], max_length=10_000)
     server_types: list[Name] = Field(min_length=1)
     models: list[Name] = Field(min_length=1)
     intervals: list[_IntervalLayout] = Field(min_length=1)
@@ -133,6 +134,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "schema": PLAN_SCHEMA,
         "schema_version": PLAN_SCHEMA_VERSION,
         **{name: getattr(plan, name) for name in scalars},
+        **({"notes": list(plan.notes)} if plan.notes else {}),
         "server_types": list(plan.server_types),
         "models": list(plan.models),
         "intervals": [_interval_to_json(plan, t, place) for t in range(len(plan.interval_status))],
@@ -216,6 +218,7 @@ def plan_from_json(data: Any) -> Plan:
         runtime_s=layout.runtime_s,
         stopped_by=layout.stopped_by,
         provenance=layout.provenance,
+        notes=tuple(layout.notes),
         version=layout.version,
     )
 

@@ -16,8 +16,16 @@ from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, ExactProblem
 from hercules_opt.provisioning.parallel import Answered, solve_apart, usable_cores
 from hercules_opt.provisioning.plan import Plan
-from hercules_opt.provisioning.policies import Greedy, IntervalAnswer, Policy, policy_named
+from hercules_opt.provisioning.policies import (
+    Greedy,
+    Hercules,
+    IntervalAnswer,
+    Policy,
+    WholeProgram,
+    policy_named,
+)
 from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
+from hercules_opt.provisioning.solvers import SOLVERS
 
 #: What can be minimized.
 OBJECTIVES = ("power",)
@@ -53,7 +61,12 @@ def provision(
         ``"hercules"`` (least power, with a proof), ``"greedy"``, or a policy object such as
         ``Greedy(order)``.
     solver
-        ``"auto"`` or one that the policy can use (hercules: ``"highs"``).
+        ``"auto"`` or one that the policy can use. For hercules ``"auto"`` is ``"branch-and-price"``, which
+        leaves a proof that can be recomputed, and where it finds no plan one solver after another until one
+        does not fail. A name of ``SOLVERS`` gives each interval's program to that solver as a whole:
+        ``"highs"`` (SciPy's), ``"ortools-highs"``, ``"scip"``, ``"cp-sat"``, ``"cbc"`` (PuLP's) or ``"glpk"``
+        (needs swiglpk). Its answers are checked exactly, its bound is a claim; if it fails, the plan's
+        ``stopped_by`` is ``"solver_failure"``, ``notes`` say why, and nothing takes its place.
     gap
         Relative gap between power and bound at which an interval is done.
     time_limit_s
@@ -84,6 +97,8 @@ def provision(
         raise InputError("must be the name of a policy, or a policy", where="policy", found=policy)
     chosen = policy_named(policy) if isinstance(policy, str) else policy
     solver_name = _checked_solver(solver, chosen)
+    if isinstance(chosen, Hercules) and solver_name in SOLVERS:
+        chosen = WholeProgram(solver_name)
     if objective not in OBJECTIVES:
         hint = nearest_name(str(objective), OBJECTIVES)
         raise InputError("unknown objective", where="objective", found=objective, hint=hint)
@@ -94,9 +109,13 @@ def provision(
         raise InputError("must be a whole number, at least 1", where="workers", found=workers)
     data = as_problem(problem, table)
     exact_problem = ExactProblem.of(data)
-    answers, interrupted = _solve_all(
-        exact_problem, chosen, Effort.within(gap, time_limit_s), workers or usable_cores(), progress
-    )
+    try:
+        answers, interrupted = _solve_all(
+            exact_problem, chosen, Effort.within(gap, time_limit_s), workers or usable_cores(), progress
+        )
+    finally:
+        if isinstance(chosen, WholeProgram):
+            chosen.close()
     terms = Terms(
         chosen.name, solver_name, objective, gap, time_limit_s, time.monotonic() - started, interrupted
     )

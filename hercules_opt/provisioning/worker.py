@@ -27,8 +27,11 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not end up between the answers
     requests: SimpleQueue[Request] = SimpleQueue()
     threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
+    policy: Policy | None = None
     while True:
-        policy, interval, effort = requests.get()
+        wanted, interval, effort = requests.get()
+        if policy is None or wanted != policy:  # an equal one may have a solver running
+            policy = wanted
         pickle.dump(policy.solve(interval, effort), answers)
         answers.flush()
 

@@ -24,7 +24,7 @@ def test_the_tiny_instance_by_hand():
     assert greedy.gap is None
     assert plan.servers.tolist() == [2, 3, 5, 1]
     assert plan.provenance == "assumed"
-    assert (plan.policy, plan.solver, plan.objective_name) == ("hercules", "highs", "power")
+    assert (plan.policy, plan.solver, plan.objective_name) == ("hercules", "branch-and-price", "power")
     assert (greedy.policy, greedy.solver) == ("greedy", "none")
 
 

@@ -6,11 +6,12 @@ from hercules_opt.errors import InputError, nearest_name
 from hercules_opt.provisioning.policies.base import IntervalAnswer, Policy
 from hercules_opt.provisioning.policies.greedy import Greedy
 from hercules_opt.provisioning.policies.hercules import Hercules
+from hercules_opt.provisioning.policies.whole_program import WholeProgram
 
 #: Every policy that ``provision`` knows by name.
 POLICIES: dict[str, type[Policy]] = {"hercules": Hercules, "greedy": Greedy}
 
-__all__ = ["POLICIES", "Greedy", "Hercules", "IntervalAnswer", "Policy", "policy_named"]
+__all__ = ["POLICIES", "Greedy", "Hercules", "IntervalAnswer", "Policy", "WholeProgram", "policy_named"]
 
 
 def policy_named(name: str) -> Policy:

@@ -27,6 +27,8 @@ class IntervalAnswer:
         Whether nothing covers: proven by the certificate, or without one claimed by the solver.
     stopped_by
         What cut the search short: ``"time_limit"``, ``"node_limit"``, ``"solver_failure"``, ``"interrupt"``.
+    notes
+        What the user should be told: which solver failed, and why.
     """
 
     counts: Rows
@@ -34,6 +36,7 @@ class IntervalAnswer:
     certificate: Certificate | None = None
     infeasible: bool = False
     stopped_by: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Policy(Protocol):

@@ -7,12 +7,13 @@ from typing import ClassVar
 from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.branch_and_price import Proof, least_power, prove_infeasible
 from hercules_opt.provisioning.cover import least_cover
-from hercules_opt.provisioning.covering import cover_exactly
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact
+from hercules_opt.provisioning.falling_over import first_that_works
 from hercules_opt.provisioning.policies.base import IntervalAnswer
 from hercules_opt.provisioning.policies.greedy import Greedy
 from hercules_opt.provisioning.shortfall import least_shortfall
+from hercules_opt.provisioning.solvers import SOLVERS
 
 _START_NODES = 5_000
 
@@ -22,34 +23,35 @@ class Hercules:
     programs.
 
     It ends at the gap, at the time limit, or after a fixed number of nodes. Where it finds no plan at all,
-    HiGHS solves the program as a whole, checked exactly; its bound is named a claim. Where nothing covers,
+    HiGHS solves the program as a whole, checked exactly, and the next solver if HiGHS fails; the bound is
+    named a claim. Where nothing covers,
     the counts are those of the least total shortfall, at the least power that reaches the same coverage.
     """
 
     name: ClassVar[str] = "hercules"
-    solvers: ClassVar[tuple[str, ...]] = ("highs",)
+    solvers: ClassVar[tuple[str, ...]] = ("branch-and-price", *SOLVERS)
 
     def solve(self, interval: ExactInterval, effort: Effort) -> IntervalAnswer:
         """Solve one interval."""
         greedy = Greedy().solve(interval, effort).counts
-        start = _start(interval, greedy)
+        start = covering_start(interval, greedy)
         if start is None:
             proof = prove_infeasible(interval, effort)
             if proof.certificate is not None:
-                return _least_short(interval, greedy, proof, effort)
+                return least_short(interval, greedy, proof, effort)
             start = proof.counts
         proof = least_power(interval, start, effort)
         if proof.counts is None and proof.certificate is not None and proof.certificate.kind == "infeasible":
-            return _least_short(interval, greedy, proof, effort)
+            return least_short(interval, greedy, proof, effort)
         if proof.counts is None:
-            return _by_highs(interval, greedy, proof, effort)
+            return _as_a_whole(interval, greedy, proof, effort)
         stopped_by = None
         if not _reached(interval, proof.counts, proof, effort):
             stopped_by = "time_limit" if effort.expired else "node_limit"
         return IntervalAnswer(proof.counts, certificate=proof.certificate, stopped_by=stopped_by)
 
 
-def _start(interval: ExactInterval, greedy: Rows) -> Rows | None:
+def covering_start(interval: ExactInterval, greedy: Rows) -> Rows | None:
     """Return counts that cover: each model's cheapest cover if they fit together, else greedy's."""
     whole = Box.whole(interval)
     alone = []
@@ -72,21 +74,21 @@ def _reached(interval: ExactInterval, counts: Rows, proof: Proof, effort: Effort
     return bound_w is not None and exact(bound_w) >= cost_w * (1 - exact(effort.gap))
 
 
-def _by_highs(interval: ExactInterval, greedy: Rows, proof: Proof, effort: Effort) -> IntervalAnswer:
-    """Let HiGHS solve the program as a whole."""
-    found = cover_exactly(interval, effort)
+def _as_a_whole(interval: ExactInterval, greedy: Rows, proof: Proof, effort: Effort) -> IntervalAnswer:
+    """Let the solvers solve the program as a whole; where one fails the next takes over."""
+    found, notes = first_that_works(interval, effort)
     if found.counts is None and found.infeasible:
         counts = least_shortfall(interval, effort.remaining_s)
         if counts is None or not interval.solved_by(counts):
-            return _least_short(interval, greedy, Proof(None, None), effort)
-        return IntervalAnswer(counts, certificate=proof.certificate)
+            return least_short(interval, greedy, Proof(None, None), effort)
+        return IntervalAnswer(counts, certificate=proof.certificate, notes=notes)
     if found.counts is None:
-        return IntervalAnswer(greedy, stopped_by=found.stopped_by)
+        return IntervalAnswer(greedy, stopped_by=found.stopped_by, notes=notes)
     claimed = None if found.bound is None else found.bound * interval.cost_unit
-    return IntervalAnswer(found.counts, claimed, proof.certificate, stopped_by=found.stopped_by)
+    return IntervalAnswer(found.counts, claimed, proof.certificate, stopped_by=found.stopped_by, notes=notes)
 
 
-def _least_short(interval: ExactInterval, greedy: Rows, proof: Proof, effort: Effort) -> IntervalAnswer:
+def least_short(interval: ExactInterval, greedy: Rows, proof: Proof, effort: Effort) -> IntervalAnswer:
     """Answer an interval that nothing covers, as proven or as the solver claims."""
     counts = least_shortfall(interval, effort.remaining_s) or greedy
     reached = [min(need, interval.coverage(m, counts[m])) for m, need in enumerate(interval.needs)]

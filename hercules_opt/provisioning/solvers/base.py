@@ -52,7 +52,7 @@ class Capabilities:
     node_limit
         Whether its search ends without a time limit.
     bound
-        Whether it gives a lower bound.
+        Whether it gives a lower bound where it is stopped before it is done.
     continuous
         Whether it takes columns that need not be whole.
     whole_coefficients
@@ -76,6 +76,10 @@ class Solver(Protocol):
 
     def solve(self, program: Program, gap: float, time_limit_s: float | None) -> SolverAnswer:
         """Return an answer within the relative gap, or the best until the time limit; raise nothing."""
+        ...
+
+    def close(self) -> None:
+        """End what the solver keeps between calls; it can be used again."""
         ...
 
 

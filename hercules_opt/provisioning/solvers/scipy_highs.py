@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -36,19 +39,46 @@ class SciPyHighs:
         options: Any = {"mip_rel_gap": gap, "node_limit": _NODE_LIMIT}
         if time_limit_s is not None:
             options["time_limit"] = max(time_limit_s, 1e-3)
-        result = optimize.milp(
-            relaxed.costs,
-            integrality=relaxed.whole,
-            bounds=optimize.Bounds(relaxed.low, relaxed.high),
-            constraints=optimize.LinearConstraint(relaxed.rows, lb=relaxed.row_low, ub=relaxed.row_high),
-            options=options,
+        result = _interruptibly(
+            lambda: optimize.milp(
+                relaxed.costs,
+                integrality=relaxed.whole,
+                bounds=optimize.Bounds(relaxed.low, relaxed.high),
+                constraints=optimize.LinearConstraint(relaxed.rows, lb=relaxed.row_low, ub=relaxed.row_high),
+                options=options,
+            )
         )
         claimed = result.mip_dual_bound
         bound = None
         if claimed is not None and np.isfinite(claimed):
             bound = Fraction(claimed) * relaxed.cost_scale
         values = None if result.x is None else whole_values(program, result.x.tolist())
-        return SolverAnswer(_verdict(result), values, bound)
+        verdict = _verdict(result)
+        reason = result.message if verdict == "solver_failure" else None
+        return SolverAnswer(verdict, values, bound, reason)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _interruptibly(call: Callable[[], Any]) -> Any:
+    """Return what a call returns; Ctrl-C ends the wait at once, and the call later, by its limits.
+
+    HiGHS does not hear of signals while it runs, but lets other threads run.
+    """
+    outcome: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(timeout=1.0)
+    return outcome.result()
 
 
 def _verdict(result: Any) -> Verdict:

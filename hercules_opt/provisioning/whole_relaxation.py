@@ -1,0 +1,91 @@
+"""A program in whole numbers that fit into 64 bits, for solvers without fractions: a true relaxation too.
+
+Where the exact numbers fit they stay as they are. Where they do not, a row is scaled and rounded, and its
+limits are moved by the most that the rounding can change the row, so that no solution is lost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from hercules_opt.provisioning.exact import common_unit
+from hercules_opt.provisioning.program import Column, Figure, Program, Row
+
+#: Largest sum of coefficient times value, in a row or in the cost.
+_LARGEST = 2**50
+
+WholeRow = tuple[list[int], list[int], int | None, int | None]
+
+
+@dataclass(frozen=True)
+class WholeRelaxation:
+    """The relaxed program of a program whose columns are whole.
+
+    Parameters
+    ----------
+    costs
+        Cost of each column.
+    cost_scale
+        What one unit of them stands for.
+    cost_error
+        Most by which rounding the costs can raise the cost of an answer.
+    rows
+        Columns, coefficients, lower and upper limit of each row.
+    """
+
+    costs: list[int]
+    cost_scale: Fraction
+    cost_error: int
+    rows: list[WholeRow]
+
+    @classmethod
+    def of(cls, program: Program) -> WholeRelaxation:
+        """Scale and round; every column needs whole bounds."""
+        figures = [column.cost for column in program.columns]
+        scale = _scale(figures, list(program.columns))
+        costs = [round(figure * scale) for figure in figures]
+        errors = [
+            _most(cost - figure * scale, column)
+            for cost, figure, column in zip(costs, figures, program.columns, strict=True)
+        ]
+        error = math.ceil(sum(errors, Fraction(0)))
+        return cls(costs, 1 / scale, error, [_whole(program, row) for row in program.rows])
+
+
+def _whole(program: Program, row: Row) -> WholeRow:
+    places = [index for index, _ in row.entries]
+    figures = [coefficient for _, coefficient in row.entries]
+    columns = [program.columns[index] for index in places]
+    scale = _scale(figures, columns)
+    entries = [round(figure * scale) for figure in figures]
+    rounded = [entry - figure * scale for entry, figure in zip(entries, figures, strict=True)]
+    most = sum((_most(error, column) for error, column in zip(rounded, columns, strict=True)), Fraction(0))
+    least = sum((-_most(-error, column) for error, column in zip(rounded, columns, strict=True)), Fraction(0))
+    low = None if row.low is None else math.ceil(row.low * scale + least)
+    high = None if row.high is None else math.floor(row.high * scale + most)
+    return places, entries, _clipped(low), _clipped(high)
+
+
+def _scale(figures: Sequence[Figure], columns: Sequence[Column]) -> Fraction:
+    """Return the factor that makes figures whole, or as large as they may be."""
+    unit = common_unit(Fraction(figure) for figure in figures)
+    reach = sum(
+        abs(Fraction(figure)) * max(abs(Fraction(column.low)), abs(Fraction(column.high)))
+        for figure, column in zip(figures, columns, strict=True)
+    )
+    if reach <= _LARGEST * unit:
+        return 1 / unit
+    return Fraction(_LARGEST, math.ceil(reach))
+
+
+def _most(figure: Figure, column: Column) -> Fraction:
+    """Return the largest value of a figure times a column."""
+    return Fraction(max(figure * column.low, figure * column.high))
+
+
+def _clipped(limit: int | None) -> int | None:
+    """Return a limit within 64 bits; beyond what the row can reach it says the same."""
+    return None if limit is None else min(max(limit, -2 * _LARGEST), 2 * _LARGEST)
