@@ -156,6 +156,7 @@ def _no_choice_below(
     most = [[max(cover.counts[h] for cover in covers) for h in types] for covers in lists]
     scarce = [h for h in types if prices[h] > 0 or sum(row[h] for row in most) > available[h]]
     fields = _Fields([available[h] for h in scarce], [prices[h] for h in scarce])
+    full, spare = fields.full, fields.spare
     chosen = {0: 0}  # cost of the cheapest choice by what it uses
     for place, covers in enumerate(lists):
         later_cost = sum(rest[0].cost for rest in lists[place + 1 :])
@@ -170,7 +171,8 @@ def _no_choice_below(
                     steps.take(number)
                     break
                 both = used + use
-                if fields.fits(both) and cost + added < reached.get(both, limit):
+                # All that the fields have to spare is left: no type is used more often than it is available.
+                if (full - both) & spare == spare and cost + added < reached.get(both, limit):
                     reached[both] = cost + added
             else:
                 steps.take(len(options))
@@ -189,23 +191,18 @@ class _Fields:
         self._available = available
         self._priced = [h for h, price in enumerate(prices) if price > 0]
         self._prices = prices
-        widths = [
-            count.bit_length() + 2 for count in available
-        ]  # two counts of one type fit, and the spare bit
+        # A field holds two counts of its type, and the bit to spare.
+        widths = [count.bit_length() + 2 for count in available]
         self._offsets = [sum(widths[:h]) for h in range(len(widths))]
         self._masks = [(1 << (width - 1)) - 1 for width in widths]
-        self._spare = sum(
+        self.spare = sum(
             1 << (offset + width - 1) for offset, width in zip(self._offsets, widths, strict=True)
         )
-        self._full = self.packed(available) | self._spare
+        self.full = self.packed(available) | self.spare
 
     def packed(self, counts: Sequence[int]) -> int:
         """Return counts as one number."""
         return sum(count << offset for count, offset in zip(counts, self._offsets, strict=True))
-
-    def fits(self, used: int) -> bool:
-        """Return whether no type is used more often than it is available."""
-        return (self._full - used) & self._spare == self._spare
 
     def idle_cost(self, used: int, later: Sequence[int]) -> int:
         """Return the price of what stays idle even if ``later`` is used as well."""

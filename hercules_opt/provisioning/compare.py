@@ -190,7 +190,7 @@ def _random_orders(problem: ProvisioningProblem, orders: int, seed: int) -> _Ord
         policy = Greedy(tuple(int(m) for m in generator.permutation(len(problem.models))))
         for t, interval in enumerate(exact_problem.intervals):
             counts = policy.solve(interval, Effort(0.0)).counts
-            power_w[number, t] = float(exact_problem.power(counts))
+            power_w[number, t] = float(interval.cost(counts) * interval.cost_unit)
             covered[number, t] = interval.solved_by(counts)
     return _Orders(power_w, covered)
 

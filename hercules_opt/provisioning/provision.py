@@ -32,7 +32,7 @@ OBJECTIVES = ("power",)
 
 #: Seconds of solving here, and seconds expected to be left, at which worker processes are worth their start.
 _PATIENCE_S = 1.0
-_WORTH_S = 2.0
+_WORTH_S = 3.0
 
 Progress = Callable[[int, int], None]
 

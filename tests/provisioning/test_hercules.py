@@ -15,7 +15,7 @@ from provisioning_cases import (
 )
 
 import hercules_opt as ho
-from hercules_opt.provisioning import listing
+from hercules_opt.provisioning import cover_lists
 from hercules_opt.provisioning.covering import cover_exactly
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactProblem
@@ -271,7 +271,7 @@ def test_a_certificate_may_need_branches(monkeypatch, longest):
         problem = medium_problem(seed)
         expected = ho.provision(problem)
         with monkeypatch.context() as patched:
-            patched.setattr(listing, "MOST_COVERS", longest)
+            patched.setattr(cover_lists, "MOST_COVERS", longest)
             plan = ho.provision(problem)
         certificate = plan.certificate[0]
         assert certificate is not None

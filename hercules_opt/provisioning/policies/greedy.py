@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import ClassVar
 
 from hercules_opt.errors import InputError
@@ -48,10 +49,16 @@ class Greedy:
         return IntervalAnswer(tuple(rows))
 
 
+@lru_cache(maxsize=4096)
+def _by_cost_of_coverage(rates: tuple[int, ...], costs: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the types that serve a model, best first; the same for all intervals of a day."""
+    usable = [h for h, rate in enumerate(rates) if rate > 0]
+    return tuple(sorted(usable, key=lambda h: Fraction(costs[h], rates[h])))
+
+
 def _take(rates: Sequence[int], costs: Sequence[int], need: int, left: Sequence[int]) -> tuple[int, ...]:
     taken = [0] * len(rates)
-    usable = [h for h, rate in enumerate(rates) if rate > 0]
-    for h in sorted(usable, key=lambda h: Fraction(costs[h], rates[h])):
+    for h in _by_cost_of_coverage(tuple(rates), tuple(costs)):
         if need <= 0:
             break
         taken[h] = min(left[h], -(-need // rates[h]))
