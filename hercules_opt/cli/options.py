@@ -48,5 +48,13 @@ SeedOption = Annotated[
     int, typer.Option("--seed", metavar="NUMBER", min=0, help="Seed of every random choice.")
 ]
 
+CheckOption = Annotated[
+    bool,
+    typer.Option(
+        "--check/--no-check",
+        help="Simulate each schedule found, and lower its rate to one that holds the latency target.",
+    ),
+]
+
 #: The default of ``GapOption``: what counts as optimal.
 DEFAULT_GAP = 1e-6

@@ -13,6 +13,7 @@ from hercules_opt.cli.errors import ExitCode
 from hercules_opt.cli.files import Writer, check_folder, read_problem, write_folder
 from hercules_opt.cli.options import (
     DEFAULT_GAP,
+    CheckOption,
     GapOption,
     InstanceArgument,
     JsonOption,
@@ -45,6 +46,7 @@ def run(
     gap: GapOption = DEFAULT_GAP,
     time_limit_s: TimeLimitOption = None,
     seed: SeedOption = 0,
+    check: CheckOption = True,
     as_json: JsonOption = False,
 ) -> ExitCode:
     """Plan a day: hercules and greedy, both verified, and compared."""
@@ -53,7 +55,7 @@ def run(
     if out is not None:
         check_folder(out, FILES)
     day = load_instance(instance)
-    table = found_table(day, seed=seed)
+    table = found_table(day, seed=seed, check=check)
     problem = read_problem(day, table, None)
     from hercules_opt.provisioning.provision import provision
 

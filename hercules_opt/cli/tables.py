@@ -28,7 +28,9 @@ def given_table(instance: Instance, path: Path | None) -> EfficiencyTable:
     return instance.table
 
 
-def found_table(instance: Instance, *, seed: int, method: Method | None = None) -> EfficiencyTable:
+def found_table(
+    instance: Instance, *, seed: int, method: Method | None = None, check: bool = True
+) -> EfficiencyTable:
     """Return the instance's own table unless a method is asked for, else what stage 1 finds."""
     if method is None and instance.table is not None:
         return instance.table
@@ -36,6 +38,6 @@ def found_table(instance: Instance, *, seed: int, method: Method | None = None) 
 
     try:
         with progress_bar("schedules") as progress:
-            return profile(instance, method=method, seed=seed, progress=progress)
+            return profile(instance, method=method, seed=seed, check=check, progress=progress)
     except InputError as error:
         raise (error if error.where else error.located(instance.name)) from None

@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -21,6 +21,9 @@ from hercules_opt.problem.validation import input_error
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: What a predicted rate went through.
+Check = Literal["simulated", "not checked"]
 
 #: Version of the table's CSV and JSON layout.
 TABLE_SCHEMA = 1
@@ -44,6 +47,13 @@ class PairEfficiency(Part):
     qps_error: float | None = Field(
         default=None, ge=0, description="Expected relative error of the rate, where it is predicted."
     )
+    analytic_qps: float | None = Field(
+        default=None, gt=0, le=1e12, description="Rate that the cost model states, before any check."
+    )
+    checked: Check | None = Field(
+        default=None,
+        description="Whether a predicted rate was simulated, and lowered to what holds its latency target.",
+    )
     schedule: Schedule | None = Field(default=None, description="How the server runs the model at that rate.")
     binds: str | None = Field(default=None, description="What keeps the rate from being higher.")
     reason: str | None = Field(
@@ -52,10 +62,10 @@ class PairEfficiency(Part):
 
 
 COLUMNS: tuple[str, ...] = (
-    "server_type", "model", "qps", "power_w", "p95_ms", "p99_ms", "qps_error", "schedule", "binds", "reason",
-    "kind", "source",
+    "server_type", "model", "qps", "power_w", "p95_ms", "p99_ms", "qps_error", "analytic_qps", "checked",
+    "schedule", "binds", "reason", "kind", "source",
 )  # fmt: skip
-_NUMBERS = ("qps", "power_w", "p95_ms", "p99_ms", "qps_error")
+_NUMBERS = ("qps", "power_w", "p95_ms", "p99_ms", "qps_error", "analytic_qps")
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def schedules_grid(table: EfficiencyTable) -> Grid:
         (
             f"{pair.server_type} x {pair.model}",
             number(pair.qps),
+            _check(pair),
             number(pair.power_w),
             number(pair.p95_ms),
             number(pair.p99_ms),
@@ -77,8 +78,15 @@ def schedules_grid(table: EfficiencyTable) -> Grid:
         for pair in table
         if pair.qps is not None
     ]
-    header = ("pair", "QPS", "W", "p95 ms", "p99 ms", "binds", "schedule")
-    return Grid("Rate, power and schedule of every pair", header, tuple(rows), left=(5, 6))
+    header = ("pair", "QPS", "simulated", "W", "p95 ms", "p99 ms", "binds", "schedule")
+    return Grid("Rate, power and schedule of every pair", header, tuple(rows), left=(6, 7))
+
+
+def _check(pair: PairEfficiency) -> str:
+    """Return whether the simulated rate is the cost model's, or by how much it was lowered."""
+    if pair.checked != "simulated" or pair.qps is None or not pair.analytic_qps:
+        return pair.checked or NOTHING
+    return "holds" if pair.qps >= pair.analytic_qps else percent(pair.qps / pair.analytic_qps - 1.0)
 
 
 def profile_page(instance: Instance, table: EfficiencyTable) -> list[RenderableType]:

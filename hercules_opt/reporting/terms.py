@@ -40,6 +40,7 @@ def terms_document(
         "over_provision": {name: model.over_provision for name, model in instance.models.items()},
         "figures": {group: dict(kinds) for group, kinds in groups.items()},
         "weakest_kind": weakest_kind(groups),
+        "checked": _checked(table),
         "policies": [policy_document(plan) for plan in plans],
     }
 
@@ -61,6 +62,7 @@ def terms_page(instance: Instance, table: EfficiencyTable | None, plans: Sequenc
         ("size", size_line(instance)),
         ("latency", _targets(instance)),
         ("headroom", _headroom(instance)),
+        *_rates(table),
         ("figures", f"weakest kind: {weakest}; in all {by_kind(total_kinds(groups))} ({figures})"),
     ]
     if plans:
@@ -90,6 +92,23 @@ def _headroom(instance: Instance) -> str:
     if len(rates) == 1:
         return f"{percent(rates[0])} over every load"
     return f"{percent(rates[0])} to {percent(rates[-1])} over the loads"
+
+
+def _checked(table: EfficiencyTable | None) -> dict[str, int]:
+    """Return how many predicted rates were simulated, how many of these were lowered, how many not."""
+    rows = [pair for pair in table or () if pair.checked is not None]
+    simulated = [pair for pair in rows if pair.checked == "simulated"]
+    lowered = sum((pair.qps or 0.0) < (pair.analytic_qps or 0.0) for pair in simulated)
+    return {"simulated": len(simulated), "lowered": lowered, "not_checked": len(rows) - len(simulated)}
+
+
+def _rates(table: EfficiencyTable | None) -> list[tuple[str, str]]:
+    """Return the line on the check of predicted rates; none where no rate is predicted."""
+    counts = _checked(table)
+    if counts["simulated"]:
+        text = f"{counts['simulated']} predicted, all simulated; {counts['lowered']} lowered to what holds"
+        return [("rates", text.replace("all simulated", "simulated") if counts["not_checked"] else text)]
+    return [("rates", f"{counts['not_checked']} predicted, not checked")] if counts["not_checked"] else []
 
 
 def _policy(plan: Plan) -> str:

@@ -11,6 +11,7 @@ from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.servers import ServerType
 from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
+from hercules_opt.scheduling.check import Checked, check_results
 from hercules_opt.scheduling.optimize import Method, ScheduleResult, optimize_all
 
 
@@ -19,6 +20,7 @@ def profile(
     *,
     method: Method | None = None,
     seed: int = 0,
+    check: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> EfficiencyTable:
     """Return the efficiency table of an instance: for each pair its best schedule, or why there is none.
@@ -29,9 +31,12 @@ def profile(
         ``"gradient"`` or ``"exhaustive"`` searches (see ``optimize_schedule``). None: the instance's own
         measured table where it has one, else the gradient search.
     seed
-        Of the search.
+        Of the search, and of the check.
+    check
+        Simulate each schedule at the rate found, and lower the rate to one that holds the latency target (see
+        ``check``); the row says so, and keeps the cost model's rate beside it.
     progress
-        Called with the number of searches done and how many there are.
+        Called with the number of searches done and how many there are, then with that of schedules checked.
 
     Raises
     ------
@@ -48,7 +53,8 @@ def profile(
         _check_model(model, instance.models[model])
     pairs = [(instance.servers[server], instance.models[model]) for server, model in names]
     results = optimize_all(pairs, method=method or "gradient", seed=seed, progress=progress)
-    rows = [_row(server, model, result) for (server, model), result in zip(names, results, strict=True)]
+    checks = check_results(pairs, results, seed=seed, progress=progress) if check else [None] * len(results)
+    rows = [_row(*name, result, held) for name, result, held in zip(names, results, checks, strict=True)]
     return EfficiencyTable(tuple(rows))
 
 
@@ -65,26 +71,31 @@ def _check_model(name: str, model: Model) -> None:
             raise InputError("is required to search for schedules", key=f"models.{name}.{field}", hint=hint)
 
 
-def _row(server: str, model: str, result: ScheduleResult) -> PairEfficiency:
-    described = {
-        "server_type": server,
-        "model": model,
-        "kind": "analytic",
-        "source": f"hercules-opt {__version__}, {result.method} search, cost model with "
-        f"{DEFAULT_EFFICIENCY.kind} constants",
-    }
+def _row(server: str, model: str, result: ScheduleResult, check: Checked | None) -> PairEfficiency:
+    constants = f"cost model with {DEFAULT_EFFICIENCY.kind} constants"
+    source = f"hercules-opt {__version__}, {result.method} search, {constants}"
+    described = {"server_type": server, "model": model, "kind": "analytic", "source": source}
     prediction = result.prediction
     if prediction is None:
         return PairEfficiency.model_validate({**described, "reason": result.reason})
-    return PairEfficiency.model_validate(
-        {
-            **described,
-            "qps": result.qps,
-            "power_w": result.power_w,
-            "p95_ms": prediction.percentiles_ms[95.0],
-            "p99_ms": prediction.percentiles_ms[99.0],
-            "qps_error": prediction.relative_error,
-            "schedule": prediction.schedule,
-            "binds": prediction.binding,
-        }
-    )
+    found = {
+        **described,
+        "analytic_qps": result.qps,
+        "checked": "not checked",
+        "qps": result.qps,
+        "power_w": result.power_w,
+        "p95_ms": prediction.percentiles_ms[95.0],
+        "p99_ms": prediction.percentiles_ms[99.0],
+        "qps_error": prediction.relative_error,
+        "schedule": prediction.schedule,
+        "binds": prediction.binding,
+    }
+    if check is None:
+        return PairEfficiency.model_validate(found)
+    found.update(checked="simulated", source=f"{source}, checked by simulation")
+    if check.qps > 0.0:
+        found.update(qps=check.qps, power_w=check.power_w, p95_ms=check.p95_ms, p99_ms=check.p99_ms)
+        return PairEfficiency.model_validate(found)
+    for key in ("qps", "power_w", "p95_ms", "p99_ms", "qps_error", "schedule", "binds"):
+        del found[key]
+    return PairEfficiency.model_validate({**found, "reason": check.reason})

@@ -5,7 +5,10 @@ Servers of one core offer one placement, so that few programs are compiled.
 
 from __future__ import annotations
 
+import importlib
 import re
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +17,13 @@ import hercules_opt as ho
 from hercules_opt.hardware.packing import pack
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.servers import ServerType
+from hercules_opt.scheduling import check as check_module
+from hercules_opt.scheduling.check import Held
 from hercules_opt.scheduling.evaluator import AnalyticalEvaluator
 from hercules_opt.scheduling.optimize import optimize_all
 from hercules_opt.scheduling.space import search_space
+
+profile_module = importlib.import_module("hercules_opt.scheduling.profile")
 
 NEEDED = re.compile(r"(?:target|budget) above ([0-9.e+]+)")
 
@@ -142,7 +149,7 @@ def instance() -> ho.Instance:
 
 def test_profile_has_a_row_for_every_pair_in_order(results: dict[str, ho.ScheduleResult]) -> None:
     done: list[tuple[int, int]] = []
-    table = ho.profile(instance(), progress=lambda count, of: done.append((count, of)))
+    table = ho.profile(instance(), check=False, progress=lambda count, of: done.append((count, of)))
     assert [(row.server_type, row.model) for row in table] == [
         ("one-core", "rmc3"), ("one-core", "dien"), ("no-core", "rmc3"), ("no-core", "dien"),
     ]  # fmt: skip
@@ -150,14 +157,70 @@ def test_profile_has_a_row_for_every_pair_in_order(results: dict[str, ho.Schedul
         assert row.qps == results[name].qps
         assert row.power_w == results[name].power_w
         assert row.schedule == results[name].schedule
+        assert (row.checked, row.analytic_qps) == ("not checked", row.qps)
         assert row.kind == "analytic"
         assert row.source
         assert row.binds
         assert 0.0 < (row.p95_ms or 0.0) < (row.p99_ms or 0.0)
     for row in list(table)[2:]:
         assert row.qps is None
+        assert row.checked is None
         assert row.reason == results["no cores"].reason
     assert done[-1] == (2, 2)
+
+
+def claiming(factor: float, monkeypatch: pytest.MonkeyPatch) -> ho.EfficiencyTable:
+    """Profile with a cost model that states ``factor`` times its rate."""
+
+    def boasting(*arguments: Any, **options: Any) -> list[ho.ScheduleResult]:
+        found = optimize_all(*arguments, **options)
+        return [replace(result, qps=factor * result.qps) for result in found]
+
+    monkeypatch.setattr(profile_module, "optimize_all", boasting)
+    return ho.profile(instance())
+
+
+def test_a_claim_that_is_too_good_is_stepped_down(
+    results: dict[str, ho.ScheduleResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = claiming(1.3, monkeypatch)
+    for name in ("rmc3", "dien"):
+        row, result = table.get("one-core", name), results[name]
+        assert row is not None
+        assert row.checked == "simulated"
+        assert row.analytic_qps == pytest.approx(1.3 * result.qps)
+        assert 0.8 * result.qps < (row.qps or 0.0) < 1.05 * result.qps
+        assert (row.power_w or 0.0) < 1.01 * (result.power_w or 0.0)
+        assert (row.p95_ms or 0.0) <= (200.0 if name == "rmc3" else 300.0)
+        assert "checked by simulation" in (row.source or "")
+    weak = table.get("no-core", "rmc3")
+    assert weak is not None
+    assert (weak.checked, weak.analytic_qps) == (None, None)
+
+
+def test_a_claim_that_holds_stays_as_it_is(
+    results: dict[str, ho.ScheduleResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = claiming(0.8, monkeypatch)
+    for name in ("rmc3", "dien"):
+        row, result = table.get("one-core", name), results[name]
+        assert row is not None
+        assert (row.checked, row.qps, row.analytic_qps) == ("simulated", 0.8 * result.qps, 0.8 * result.qps)
+        assert row.power_w == result.power_w
+
+
+def test_where_no_rate_holds_the_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*arguments: Any, **options: Any) -> list[Held]:
+        return [Held(0.0, None, None, 3) for _ in arguments[0]]
+
+    monkeypatch.setattr(check_module, "check_claims", nothing)
+    row = ho.profile(instance()).get("one-core", "rmc3")
+    assert row is not None
+    assert (row.qps, row.power_w, row.schedule, row.checked) == (None, None, None, "simulated")
+    assert row.analytic_qps is not None
+    assert "but in simulation no rate keeps 95 % of the queries within the target of 200 ms" in (
+        row.reason or ""
+    )
 
 
 def test_profile_gives_the_table_that_an_instance_has() -> None:
