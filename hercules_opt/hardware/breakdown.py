@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from hercules_opt.hardware.batch_time import device_batch, host_batch_s
 from hercules_opt.hardware.packing import Pair
-from hercules_opt.hardware.stages import Choice, Part, parts
+from hercules_opt.hardware.stages import Choice, Part, completed, parts
 from hercules_opt.problem.schedule import Placement
 
 
@@ -26,14 +26,16 @@ class Breakdown(NamedTuple):
 
 def breakdown(placement: Placement, pair: Pair, choice: Choice) -> Breakdown:
     """Return the times of one full split batch on the host and one of ``fused_items`` on an accelerator."""
-    host, dense, offload = parts(placement, pair, choice)
-    none = jnp.zeros_like(jnp.asarray(pair.operators.sparse))
-    host_s = sum((_host_s(pair, part) for part in (host, dense) if part is not None), none)
-    if offload is None:
-        return Breakdown(host_s, none, jnp.zeros(()))
+    choice = completed(placement, choice)
+    pipeline, host, offload = parts(placement, pair, choice)
+    if pipeline is not None:
+        on_host = jax.vmap(_host_s, in_axes=(None, 0))(pair, pipeline)
+        return Breakdown(jnp.sum(on_host, axis=0), jnp.zeros_like(on_host[0]), jnp.zeros(()))
+    assert host is not None
+    assert offload is not None
     one = jnp.ones(1)
     batch = device_batch(pair.device, pair.operators, *offload, choice.fused_items * one, one)
-    return Breakdown(host_s, batch.roofline_s[0] + batch.launch_s, batch.link_s[0])
+    return Breakdown(_host_s(pair, host), batch.roofline_s[0] + batch.launch_s, batch.link_s[0])
 
 
 def _host_s(pair: Pair, part: Part) -> jax.Array:

@@ -55,14 +55,14 @@ class FusedLoad(NamedTuple):
     left_rate: jax.Array
 
 
-def fused_stage(stage: Stage, sizes: Sizes, pieces: jax.Array, largest_piece: jax.Array | None) -> FusedStage:
+def fused_stage(stage: Stage, sizes: Sizes, pieces: jax.Array, largest_piece: jax.Array) -> FusedStage:
     """Return the stage with its pieces: ``pieces`` per query, of at most ``largest_piece`` items.
 
-    None stands for whole queries. A piece that does not fit waits for the next batch, so that on average half
+    A piece that does not fit waits for the next batch, so that on average half
     a (length-biased) piece is missing from a full one.
     """
     biased = jnp.asarray(sizes.square / sizes.mean)
-    missing = biased if largest_piece is None else smaller(biased, largest_piece)
+    missing = smaller(biased, largest_piece)
     largest = larger(stage.max_items - 0.5 * missing, 0.5 * stage.max_items)
     return FusedStage(stage, sizes.mean / pieces, biased, largest)
 

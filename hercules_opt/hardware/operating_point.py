@@ -7,7 +7,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hercules_opt.hardware.packing import Pair
 from hercules_opt.hardware.server import (
     Load,
     Server,
@@ -15,10 +14,7 @@ from hercules_opt.hardware.server import (
     device_power_w,
     host_power_w,
     miss_probability,
-    serve,
 )
-from hercules_opt.hardware.stages import Choice
-from hercules_opt.problem.schedule import Placement
 
 #: Percentiles that are reported, besides the one that the model's terms name.
 PERCENTILES: tuple[float, ...] = (50.0, 90.0, 95.0, 99.0)
@@ -59,18 +55,20 @@ def percentile_s(server: Server, load: Load, tails: jax.Array) -> jax.Array:
     return ends[1]
 
 
-def operating_point(placement: Placement, pair: Pair, choice: Choice, load_qps: jax.Array) -> OperatingPoint:
-    """Return a schedule at a load below its saturation."""
-    server = serve(placement, pair, choice)
+def operating_point(server: Server, load_qps: jax.Array) -> OperatingPoint:
+    """Return a server at a load below its saturation."""
     load = at_load(server, load_qps)
-    tails = jnp.append(1.0 - jnp.array(PERCENTILES) / 100.0, pair.terms.tail)
+    tails = jnp.append(1.0 - jnp.array(PERCENTILES) / 100.0, server.pair.terms.tail)
     zero = jnp.zeros(())
+    on_host = load.host if load.pipeline is None else load.pipeline
+    assert on_host is not None
+    busy = jnp.atleast_1d(on_host.rho)
     return OperatingPoint(
         percentile_s=percentile_s(server, load, tails),
         host_power_w=host_power_w(server, load),
         device_power_w=device_power_w(server, load),
-        host_utilization=zero if load.host is None else load.host.rho,
-        dense_utilization=zero if load.dense is None else load.dense.rho,
+        host_utilization=busy[0],
+        dense_utilization=zero if load.pipeline is None else busy[1],
         device_utilization=zero if load.fused is None else load.fused.rho,
         batch_items=zero if load.fused is None else load.fused.batch_items,
     )

@@ -45,9 +45,10 @@ class SplitWork(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """Part of a mixture: own service uniform in lo..hi per cell, and a wait of Exp(``rate``).
+    """A mixture: own service uniform in lo..hi per cell, and with probability ``waits`` one of Exp(``rate``).
 
-    Queries wait with probability ``waits``.
+    ``lo_s``, ``hi_s`` and ``weight`` have shape (..., parts, cells); ``waits`` and ``rate``, one per part,
+    (..., parts, 1).
     """
 
     lo_s: jax.Array
@@ -113,13 +114,12 @@ def split_work(stage: Stage, sizes: Sizes, batch_size: jax.Array) -> SplitWork:
     pieces, c = split(sizes, batch_size), stage.servers
     width = smaller(pieces.count, c)
     full = time_at(stage, batch_size)
-    last = _beside(stage, time_at(stage, pieces.last_items), width)
-    work = Parabola(
-        *((pieces.count - 1.0) * f + r for f, r in zip(_beside(stage, full, width), last, strict=True))
-    )
+    last = time_at(stage, pieces.last_items)
+    whole = Parabola(*((pieces.count - 1.0) * f + r for f, r in zip(full, last, strict=True)))
+    work = _beside(stage, whole, width)
     edge_width = smaller(pieces.edge_count, c)
     first = time_at(stage, smaller(jnp.asarray(sizes.edges), batch_size))
-    weighted = jnp.asarray(sizes.weight) * work.middle
+    weighted = jnp.asarray(sizes.weight) * work.at(jnp.asarray(0.5))
     effective = larger(c * jnp.sum(weighted) / jnp.sum(weighted * width), 1.0)
     return SplitWork(
         pieces=pieces,
@@ -135,7 +135,9 @@ def split_work(stage: Stage, sizes: Sizes, batch_size: jax.Array) -> SplitWork:
 def _beside(stage: Stage, time_s: Parabola, width: jax.Array) -> Parabola:
     """Return times by the occupation u of the servers that a query of this width leaves to others."""
     own = (width - 1.0) / larger(stage.servers - 1.0, 1e-9)
-    return Parabola(time_s.at(own), time_s.at(0.5 * (1.0 + own)), time_s.end + 0.0 * own)
+    others = 1.0 - own
+    slope = others * (time_s.linear + 2.0 * own * time_s.square)
+    return Parabola(time_s.at(own), slope, others * others * time_s.square)
 
 
 def waiting_probability(rho: jax.Array, servers: jax.Array) -> jax.Array:
@@ -163,11 +165,10 @@ def _utilization(mean_work: Parabola, work: SplitWork, load_qps: jax.Array) -> j
     Starts from the smaller root of the parabola that u = rho gives, and substitutes a fixed number of times,
     so that the result is a closed form of the load.
     """
-    idle, half, full = mean_work
-    a = load_qps * (2.0 * idle - 4.0 * half + 2.0 * full)
-    b = load_qps * (-3.0 * idle + 4.0 * half - full) - work.servers
-    root = jnp.sqrt(larger(b * b - 4.0 * a * load_qps * idle, 1e-12 * work.servers**2))
-    rho = clipped(2.0 * load_qps * idle / (root - b), 1e-12, 1.0)
+    idle, slope, square = (load_qps * part for part in mean_work)
+    b = slope - work.servers
+    root = jnp.sqrt(larger(b * b - 4.0 * square * idle, 1e-12 * work.servers**2))
+    rho = clipped(2.0 * idle / (root - b), 1e-12, 1.0)
     for _ in range(_SUBSTITUTIONS):
         seen = _occupation_seen(rho, work.effective)
         rho = clipped(load_qps * mean_work.at(seen) / work.servers, 1e-12, 1.0)
@@ -211,32 +212,33 @@ def makespan_s(work: SplitWork, first_s: jax.Array, full_s: jax.Array, last_s: j
     return first_s + larger(rounds, 0.0) * full_s - saved
 
 
-def split_cells(load: SplitLoad, sizes: Sizes, added_s: jax.Array) -> list[Cells]:
-    """Return the latency of a stage of split batches as a mixture; ``added_s``, per edge, comes on top."""
-    weight = jnp.asarray(sizes.weight)
-    return [
-        cells(load.free_s + added_s, weight * (1.0 - load.delayed), jnp.zeros(()), jnp.ones(())),
-        cells(load.delayed_s + added_s, weight * load.delayed, jnp.ones(()), load.rate),
-    ]
+def split_cells(load: SplitLoad, sizes: Sizes, added_s: jax.Array) -> Cells:
+    """Return the latency of a stage of split batches in two parts: queries that start at once, and that wait.
+
+    ``added_s``, per edge, comes on top.
+    """
+    weight, delayed = jnp.asarray(sizes.weight), jnp.asarray(load.delayed)
+    return cells(
+        jnp.stack([load.free_s + added_s, load.delayed_s + added_s]),
+        jnp.stack([weight * (1.0 - delayed), weight * delayed]),
+        jnp.array([[0.0], [1.0]]),
+        jnp.stack([jnp.ones(1), load.rate[None]]),
+    )
 
 
 def cells(edges_s: jax.Array, weight: jax.Array, waits: jax.Array, rate: jax.Array) -> Cells:
     """Return cells whose own service runs between its values at the edges of the size density."""
-    lo, hi = smaller(edges_s[:-1], edges_s[1:]), larger(edges_s[:-1], edges_s[1:])
-    return Cells(lo, hi * (1.0 + 1e-9), weight, waits, rate)
+    below, above = edges_s[..., :-1], edges_s[..., 1:]
+    return Cells(smaller(below, above), larger(below, above) * (1.0 + 1e-9), weight, waits, rate)
 
 
-def tail(law: list[Cells], latency_s: jax.Array) -> jax.Array:
+def tail(law: Cells, latency_s: jax.Array) -> jax.Array:
     """Return P(T > latency): the mean over D uniform in each cell of P(W > latency - D), a closed form."""
-    lo = jnp.stack([part.lo_s for part in law])
-    hi = jnp.stack([part.hi_s for part in law])
-    weight = jnp.stack([part.weight for part in law])
-    waits = jnp.stack([part.waits for part in law])[:, None]
-    rate = jnp.stack([part.rate for part in law])[:, None]
-    width = hi - lo
-    reached = clipped(latency_s - lo, 0.0, width) / width
+    width = law.hi_s - law.lo_s
+    reached = clipped(latency_s - law.lo_s, 0.0, width) / width
     # The mean of exp(-rate u) for u uniform over the part of the cell that is below the latency.
-    z = rate * width * reached + 1e-9
+    z = law.rate * width * reached + 1e-9
     mean = -jnp.expm1(-z) / z * reached
-    remaining = larger(latency_s - hi, 0.0)
-    return jnp.sum(weight * (1.0 - reached + waits * jnp.exp(-rate * remaining) * mean))
+    remaining = larger(latency_s - law.hi_s, 0.0)
+    late = 1.0 - reached + law.waits * jnp.exp(-law.rate * remaining) * mean
+    return jnp.sum(law.weight * late, axis=(-2, -1))

@@ -29,17 +29,21 @@ from hercules_opt.hardware.queueing import (
     tail,
 )
 from hercules_opt.hardware.smooth import clipped, larger, smaller
-from hercules_opt.hardware.stages import Choice, Network, Parabola, network, time_at
+from hercules_opt.hardware.stages import Choice, Network, Parabola, completed, network, time_at
 from hercules_opt.problem.schedule import Placement
 
 
 class Server(NamedTuple):
-    """A server with a schedule; the stages that its placement does not have are ``None``."""
+    """A server with a schedule.
+
+    Either ``pipeline``, two stages of split batches stacked along a leading axis, or ``host`` and ``fused``;
+    the others are ``None``.
+    """
 
     pair: Pair
     network: Network
+    pipeline: SplitWork | None
     host: SplitWork | None
-    dense: SplitWork | None
     fused: FusedStage | None
     saturation_qps: jax.Array
 
@@ -48,50 +52,55 @@ class Load(NamedTuple):
     """Every stage of a server at one load."""
 
     qps: jax.Array
+    pipeline: SplitLoad | None
     host: SplitLoad | None
-    dense: SplitLoad | None
     fused: FusedLoad | None
 
 
 def serve(placement: Placement, pair: Pair, choice: Choice) -> Server:
     """Return the server that runs a schedule."""
+    choice = completed(placement, choice)
     net, sizes, d = network(placement, pair, choice), pair.sizes, choice.batch_size
-    host = None if net.host is None else split_work(net.host, sizes, d)
-    dense = None if net.dense is None else split_work(net.dense, sizes, d)
-    fused, limits = None, []
-    if net.fused is not None:
-        pieces = jnp.ones(()) if host is None else jnp.sum(jnp.asarray(sizes.weight) * host.pieces.count)
-        fused = fused_stage(net.fused, sizes, pieces, None if host is None else d)
-        limits.append(fused_saturation_items_s(fused) / sizes.mean)
-    limits += [split_saturation_qps(stage, sizes) for stage in (host, dense) if stage is not None]
-    return Server(pair, net, host, dense, fused, jnp.min(jnp.stack(limits)))
+    if net.pipeline is not None:
+        pipeline = jax.vmap(split_work, in_axes=(0, None, None))(net.pipeline, sizes, d)
+        limits = jax.vmap(split_saturation_qps, in_axes=(0, None))(pipeline, sizes)
+        return Server(pair, net, pipeline, None, None, jnp.min(limits))
+    assert net.host is not None
+    assert net.fused is not None
+    host = split_work(net.host, sizes, d)
+    fused = fused_stage(net.fused, sizes, jnp.sum(jnp.asarray(sizes.weight) * host.pieces.count), d)
+    saturation = smaller(fused_saturation_items_s(fused) / sizes.mean, split_saturation_qps(host, sizes))
+    return Server(pair, net, None, host, fused, saturation)
 
 
 def at_load(server: Server, load_qps: jax.Array) -> Load:
     """Return all stages at a load below saturation."""
     sizes = server.pair.sizes
+    if server.pipeline is not None:
+        each = jax.vmap(split_load, in_axes=(0, None, None))
+        return Load(load_qps, each(server.pipeline, sizes, load_qps), None, None)
+    assert server.host is not None
+    assert server.fused is not None
     return Load(
         load_qps,
-        None if server.host is None else split_load(server.host, sizes, load_qps),
-        None if server.dense is None else split_load(server.dense, sizes, load_qps),
-        None if server.fused is None else fused_load(server.fused, sizes, load_qps),
+        None,
+        split_load(server.host, sizes, load_qps),
+        fused_load(server.fused, sizes, load_qps),
     )
 
 
 def unloaded_makespans_s(server: Server) -> jax.Array:
     """Return the latency of a lone query at each edge of the size density, shape (cells + 1,)."""
-    last = jnp.zeros(()) if server.fused is None else _own_work(server).at_once_s(jnp.zeros(()))
-    if server.host is None:
-        return last
-    host = _alone_s(server.host)
-    if server.dense is None:
-        return host + last
-    dense = _alone_s(server.dense)
-    return larger(host + server.dense.first_s.start, server.host.first_s.start + dense)
+    if server.pipeline is not None:
+        alone = jax.vmap(_alone_s)(server.pipeline)
+        paths = alone + server.pipeline.first_s.constant[::-1]
+        return larger(paths[0], paths[1])
+    assert server.host is not None
+    return _alone_s(server.host) + _own_work(server).at_once_s(jnp.zeros(()))
 
 
 def _alone_s(work: SplitWork) -> jax.Array:
-    return makespan_s(work, work.first_s.start, work.full_s.start, work.last_s.start)
+    return makespan_s(work, work.first_s.constant, work.full_s.constant, work.last_s.constant)
 
 
 def miss_probability(server: Server, load: Load, latency_s: jax.Array) -> jax.Array:
@@ -101,28 +110,42 @@ def miss_probability(server: Server, load: Load, latency_s: jax.Array) -> jax.Ar
     first stage and the last one through the second, or the first one through the first stage and all through
     the second. Both see the same bursts, so the larger of their tails is taken, not their sum.
     """
-    sizes = server.pair.sizes
-    if load.fused is not None:
+    if load.pipeline is None:
         return tail(_fused_law(server, load), latency_s)
-    assert load.host is not None
-    if load.dense is None:
-        return tail(split_cells(load.host, sizes, jnp.zeros(())), latency_s)
-    first = tail(split_cells(load.host, sizes, load.dense.last_s), latency_s)
-    second = tail(split_cells(load.dense, sizes, load.host.last_s), latency_s)
+    paths = jax.vmap(split_cells, in_axes=(0, None, 0))(
+        load.pipeline, server.pair.sizes, load.pipeline.last_s[::-1]
+    )
+    first, second = tail(paths, latency_s)
     return larger(first, second)
 
 
-def _fused_law(server: Server, load: Load) -> list[Cells]:
-    fused, state = server.fused, load.fused
+def _fused_law(server: Server, load: Load) -> Cells:
+    """Return the latency of host and accelerator in five parts.
+
+    Of queries that start at once on the host, and of those that wait there: those that find instances idle,
+    and those that find them busy. And those that a full batch left behind.
+    """
+    fused, state, host = server.fused, load.fused, load.host
     assert fused is not None
     assert state is not None
-    own = _own_work(server)
+    assert host is not None
+    own, sizes = _own_work(server), server.pair.sizes
     full = time_at(fused.stage, fused.largest_items).end
-    at_once = _after_host(server, load, own.at_once_s(state.seen))
-    idle = _weighted(at_once, (1.0 - state.left) * (1.0 - state.busy))
-    busy = _weighted(_shared_after_host(server, load, own.fused_s), (1.0 - state.left) * state.busy)
-    behind = _weighted(_behind(server, load, larger(own.fused_s, full)), state.left)
-    return [*idle, *(_widened(part, state.cycle_s) for part in [*busy, *behind])]
+    at_once = split_cells(host, sizes, own.at_once_s(state.seen))
+    shared = _shared(split_cells(host, sizes, own.fused_s), state)
+    # What is left behind waits for longer there than it does at the host.
+    weight = jnp.asarray(sizes.weight)[None] * state.left
+    rate = state.left_rate[None, None]
+    behind = cells((host.free_s + larger(own.fused_s, full))[None], weight, jnp.ones((1, 1)), rate)
+    there = 1.0 - state.left
+    return _joined(
+        _weighted(at_once, there * (1.0 - state.busy)),
+        _widened(_joined(_weighted(shared, there * state.busy), behind), state.cycle_s),
+    )
+
+
+def _joined(first: Cells, second: Cells) -> Cells:
+    return Cells(*(jnp.concatenate(columns) for columns in zip(first, second, strict=True)))
 
 
 class _OwnWork(NamedTuple):
@@ -150,15 +173,13 @@ def _own_work(server: Server) -> _OwnWork:
     The host hands on the pieces that it worked on together at the same time. As many as there are instances
     start at once, one each; the rest is fused behind them.
     """
-    fused, edges = server.fused, jnp.asarray(server.pair.sizes.edges)
+    fused, host, edges = server.fused, server.host, jnp.asarray(server.pair.sizes.edges)
     assert fused is not None
+    assert host is not None
+    assert server.network.host is not None
     stage, g = fused.stage, fused.stage.servers
-    if server.host is None:
-        whole = time_at(stage, edges)
-        none = jnp.zeros_like(edges)
-        return _OwnWork(whole.end, whole, Parabola(none, none, none), none)
-    piece = smaller(edges, server.network.host.max_items) if server.network.host is not None else edges
-    together = smaller(server.host.pieces.edge_count, server.host.servers)
+    piece = smaller(edges, server.network.host.max_items)
+    together = smaller(host.pieces.edge_count, host.servers)
     items = smaller(edges, together * piece)
     rest = clipped(items - g * piece, 0.0, fused.largest_items)
     behind = clipped(together - g, 0.0, 1.0)
@@ -170,47 +191,23 @@ def _own_work(server: Server) -> _OwnWork:
     )
 
 
-def _after_host(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
-    """Return the latency with a last service per edge of the size density, after the host's stage if any."""
-    sizes = server.pair.sizes
-    if load.host is not None:
-        return split_cells(load.host, sizes, service_s)
-    return [cells(service_s, jnp.asarray(sizes.weight), jnp.zeros(()), jnp.ones(()))]
+def _shared(law: Cells, state: FusedLoad) -> Cells:
+    """Return a law with what others bring to the batch; of two waits, means and variances add up."""
+    mean = law.waits / law.rate + state.shared_s
+    variance = law.waits * (2.0 - law.waits) / law.rate**2 + state.shared_variance
+    waits, mean_s, rest = exponential_fit(mean, variance)
+    return law._replace(lo_s=law.lo_s + rest, hi_s=law.hi_s + rest, waits=waits, rate=1.0 / mean_s)
 
 
-def _shared_after_host(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
-    """Return the same with what others bring to the batch; of two waits, means and variances add up."""
-    state = load.fused
-    assert state is not None
-    law = []
-    for part in _after_host(server, load, service_s):
-        mean = part.waits / part.rate + state.shared_s
-        variance = part.waits * (2.0 - part.waits) / part.rate**2 + state.shared_variance
-        waits, mean_s, rest = exponential_fit(mean, variance)
-        law.append(
-            part._replace(lo_s=part.lo_s + rest, hi_s=part.hi_s + rest, waits=waits, rate=1.0 / mean_s)
-        )
-    return law
+def _weighted(law: Cells, factor: jax.Array) -> Cells:
+    return law._replace(weight=law.weight * factor)
 
 
-def _behind(server: Server, load: Load, service_s: jax.Array) -> list[Cells]:
-    """Return the latency of queries that a full batch left behind: that wait outlasts the one at the host."""
-    assert load.fused is not None
-    before = jnp.zeros(()) if load.host is None else load.host.free_s
-    return [
-        cells(before + service_s, jnp.asarray(server.pair.sizes.weight), jnp.ones(()), load.fused.left_rate)
-    ]
-
-
-def _weighted(law: list[Cells], factor: jax.Array) -> list[Cells]:
-    return [part._replace(weight=part.weight * factor) for part in law]
-
-
-def _widened(part: Cells, cycle_s: jax.Array) -> Cells:
+def _widened(law: Cells, cycle_s: jax.Array) -> Cells:
     """Add the rest of a cycle, uniform in 0..cycle, to each cell: keeps mean and spread of the sum."""
-    middle = 0.5 * (part.lo_s + part.hi_s + cycle_s)
-    half = 0.5 * jnp.sqrt((part.hi_s - part.lo_s) ** 2 + cycle_s**2)
-    return part._replace(lo_s=middle - half, hi_s=middle + half)
+    middle = 0.5 * (law.lo_s + law.hi_s + cycle_s)
+    half = 0.5 * jnp.sqrt((law.hi_s - law.lo_s) ** 2 + cycle_s**2)
+    return law._replace(lo_s=middle - half, hi_s=middle + half)
 
 
 def power_w(server: Server, load: Load) -> jax.Array:
@@ -231,18 +228,18 @@ def idle_power_w(server: Server) -> jax.Array:
 def host_power_w(server: Server, load: Load) -> jax.Array:
     """Return the power of board, processor, memory and near-memory processing."""
     host, mean = server.pair.host, server.pair.sizes.mean
-    total = jnp.asarray(host.idle_w)
-    stages = ((server.network.host, server.host, load.host), (server.network.dense, server.dense, load.dense))
-    for stage, work, state in stages:
-        if stage is None or work is None or state is None:
-            continue
-        batches = jnp.sum(jnp.asarray(server.pair.sizes.weight) * work.pieces.count)
-        channel = load.qps * (batches * stage.channel.batch + mean * stage.channel.item)
-        inside = load.qps * mean * stage.inside.item
-        total = total + host.core_w * stage.cores * stage.servers * state.rho
-        total = total + host.memory_j_per_byte * (channel + (1.0 - host.nmp_saving) * inside)
-        total = total + host.nmp_j_per_byte * inside
-    return total
+    stage = server.network.host if server.network.pipeline is None else server.network.pipeline
+    work = server.host if server.pipeline is None else server.pipeline
+    state = load.host if load.pipeline is None else load.pipeline
+    assert stage is not None
+    assert work is not None
+    assert state is not None
+    batches = jnp.sum(jnp.asarray(server.pair.sizes.weight) * work.pieces.count, axis=-1)
+    channel = load.qps * jnp.sum(batches * stage.channel.batch + mean * stage.channel.item)
+    inside = load.qps * mean * jnp.sum(stage.inside.item)
+    cores = jnp.sum(stage.cores * stage.servers * state.rho)
+    moved = host.memory_j_per_byte * (channel + (1.0 - host.nmp_saving) * inside)
+    return host.idle_w + host.core_w * cores + moved + host.nmp_j_per_byte * inside
 
 
 def device_power_w(server: Server, load: Load) -> jax.Array:
@@ -253,7 +250,7 @@ def device_power_w(server: Server, load: Load) -> jax.Array:
         return idle
     stage, state = server.fused.stage, load.fused
     batches_s = load.qps * server.pair.sizes.mean / state.batch_items
-    full_s = Parabola(*stage.full_s).at(state.batch_items / stage.max_items)
+    full_s = stage.full_s.at(state.batch_items / stage.max_items)
     count = larger(device.count, 1.0)
     used = smaller(batches_s * full_s / count, 1.0)
     busy = smaller(state.rho * larger(stage.servers / count, 1.0), 1.0)

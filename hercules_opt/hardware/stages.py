@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from hercules_opt.hardware.batch_time import (
     HostThread,
@@ -49,89 +50,131 @@ VARIABLES: dict[Placement, tuple[str, ...]] = {
 }
 
 
-#: Placements that are one formula: SparseNet on the host is an accelerator that holds no embeddings, hot
-#: share 0.
+#: Placements that are one formula, and one compiled program: the one that stands for them, with the values
+#: of the variables that a placement does not have. No threads for DenseNet: it runs on those of SparseNet.
+#: Nothing hot: SparseNet is the host's. All hot: nothing is left to the host, and queries are whole.
 PROGRAM: dict[Placement, Placement] = {
-    "cpu": "cpu",
+    "cpu": "cpu-sd",
     "cpu-sd": "cpu-sd",
     "cpu-accelerator": "accelerator-hot",
-    "accelerator": "accelerator",
+    "accelerator": "accelerator-hot",
     "accelerator-hot": "accelerator-hot",
 }
+IMPLIED: dict[Placement, dict[str, float]] = {
+    "cpu": {"dense_threads": 0.0},
+    "cpu-sd": {},
+    "cpu-accelerator": {"hot_share": 0.0},
+    "accelerator": {"hot_share": 1.0, "threads": 1.0, "cores_per_thread": 1.0, "batch_size": 1e6},
+    "accelerator-hot": {},
+}
+
+#: A batch takes at least a picosecond, so that a stage with nothing to do keeps every formula finite.
+_LEAST_S = 1e-12
 
 
 class Parabola(NamedTuple):
-    """A function on 0..1 by its values at 0, 1/2 and 1; the values are arrays of one shape."""
+    """A function on 0..1, ``constant + linear x + square x^2``; the coefficients are arrays of one shape."""
 
-    start: jax.Array
-    middle: jax.Array
-    end: jax.Array
+    constant: jax.Array
+    linear: jax.Array
+    square: jax.Array
 
     def at(self, x: jax.Array) -> jax.Array:
         """Return the values at ``x``, elementwise."""
-        rising, falling = 2.0 * x - 1.0, 1.0 - x
-        return -rising * falling * self.start + 4.0 * x * falling * self.middle + x * rising * self.end
+        return self.constant + x * (self.linear + x * self.square)
+
+    @property
+    def end(self) -> jax.Array:
+        """The values at 1."""
+        return self.constant + self.linear + self.square
+
+
+def through(start: jax.Array, middle: jax.Array, end: jax.Array) -> Parabola:
+    """Return the parabola with these values at 0, 1/2 and 1."""
+    return Parabola(start, 4.0 * middle - 3.0 * start - end, 2.0 * (start + end) - 4.0 * middle)
 
 
 class Stage(NamedTuple):
     """Equal servers with one queue.
 
-    ``time_s`` has shape (3, 3): rows at occupation 0, 1/2, 1 (1, (c + 1) / 2 and c of c servers busy),
-    columns at 0, 1/2, 1 times ``max_items``. ``full_s``, shape (3,), is the time at a device's full rate for
-    these batch sizes.
+    ``time_s`` is a parabola of the occupation (0: one server busy, 1: all) whose coefficients are parabolas
+    of the batch as a share of ``max_items``. ``full_s`` is the time at a device's full rate, a parabola of
+    the latter.
     """
 
     servers: jax.Array
     cores: jax.Array
     max_items: jax.Array
-    time_s: jax.Array
-    full_s: jax.Array
+    time_s: tuple[Parabola, Parabola, Parabola]
+    full_s: Parabola
     channel: Traffic
     inside: Traffic
 
 
 class Network(NamedTuple):
-    """The stages of a placement. ``host`` and ``dense`` serve split batches, ``fused`` what is queued."""
+    """The stages of a placement.
 
+    Either ``pipeline``, two stages of split batches on the host, stacked along a leading axis; or ``host``, a
+    stage of split batches, and ``fused``, one that serves what is queued. ``memory`` is a share of what there
+    is.
+    """
+
+    pipeline: Stage | None
     host: Stage | None
-    dense: Stage | None
     fused: Stage | None
     memory: jax.Array
-    cores: jax.Array
 
 
 def time_at(stage: Stage, items: jax.Array) -> Parabola:
     """Return service times in seconds as a parabola of the occupation, with the shape of ``items``."""
     share = items / stage.max_items
-    return Parabola(*(Parabola(row[0], row[1], row[2]).at(share) for row in stage.time_s))
+    return Parabola(*(part.at(share) for part in stage.time_s))
 
 
-def _nodes(count: jax.Array) -> tuple[jax.Array, jax.Array]:
-    half = jnp.array([0.0, 0.5, 1.0])
-    return half, 1.0 + (count - 1.0) * half
+def surface(times_s: jax.Array) -> tuple[Parabola, Parabola, Parabola]:
+    """Return times, shape (3, 3), as a parabola of the rows (occupation) of parabolas of the columns."""
+    first, second, third = (through(*(row[k] for k in range(3))) for row in through(*times_s))
+    return first, second, third
+
+
+#: Where service times are evaluated, as shares of the largest batch and of the servers beside one.
+_NODES = np.array([0.0, 0.5, 1.0])
+
+
+def _busy_nodes(count: jax.Array) -> jax.Array:
+    return 1.0 + (count - 1.0) * _NODES
 
 
 def _host_stage(pair: Pair, part: Part) -> Stage:
     select, thread = part
-    half, busy = _nodes(thread.threads)
-    times = host_batch_s(pair.host, pair.operators, select, thread, thread.batch_size * half, busy)
+    items, busy = thread.batch_size * _NODES, _busy_nodes(thread.threads)
+    times = host_batch_s(pair.host, pair.operators, select, thread, items, busy)
     channel, inside = host_traffic(pair.host, pair.operators, select, thread)
+    zero = jnp.zeros(())
     return Stage(
         servers=thread.threads,
         cores=thread.cores,
         max_items=thread.batch_size,
-        time_s=jnp.sum(times, axis=2),
-        full_s=jnp.zeros(3),
+        time_s=surface(jnp.sum(times, axis=2) + _LEAST_S),
+        full_s=Parabola(zero, zero, zero),
         channel=channel,
         inside=inside,
     )
 
 
 def _fused_stage(pair: Pair, offload: Offload, choice: Choice) -> Stage:
-    half, busy = _nodes(choice.instances)
-    batch = device_batch(pair.device, pair.operators, *offload, choice.fused_items * half, busy)
+    items, busy = choice.fused_items * _NODES, _busy_nodes(choice.instances)
+    batch = device_batch(pair.device, pair.operators, *offload, items, busy)
     zero = Traffic(jnp.zeros(()), jnp.zeros(()))
-    return Stage(choice.instances, jnp.zeros(()), choice.fused_items, batch.total_s, batch.full_s, zero, zero)
+    return Stage(
+        servers=choice.instances,
+        cores=jnp.zeros(()),
+        max_items=choice.fused_items,
+        time_s=surface(batch.total_s),
+        full_s=through(*batch.full_s),
+        channel=zero,
+        inside=zero,
+    )
 
 
 class Part(NamedTuple):
@@ -149,42 +192,43 @@ class Offload(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Which operators run where; ``None`` for stages that the placement does not have."""
+    """Which operators run where; the fields are those of ``Network``."""
 
+    pipeline: Part | None
     host: Part | None
-    dense: Part | None
     offload: Offload | None
 
 
+def completed(placement: Placement, choice: Choice) -> Choice:
+    """Return a schedule with the variables that its placement implies."""
+    return choice._replace(**{name: jnp.asarray(value) for name, value in IMPLIED[placement].items()})
+
+
 def parts(placement: Placement, pair: Pair, choice: Choice) -> Parts:
-    """Return which operators run where, and on what, in a placement."""
-    sparse, none = jnp.asarray(pair.operators.sparse), jnp.zeros(())
+    """Return which operators run where, and on what, in a placement; ``choice`` must be ``completed``."""
+    sparse = jnp.asarray(pair.operators.sparse)
     dense = 1.0 - sparse
-    thread = HostThread(choice.threads, choice.cores_per_thread, choice.batch_size, none, none)
-    if placement == "cpu":
-        return Parts(Part(sparse + dense, thread), None, None)
-    if placement == "cpu-sd":
-        second = HostThread(
-            choice.dense_threads, choice.dense_cores_per_thread, choice.batch_size, none, none
-        )
-        return Parts(*_beside_each_other(pair, Part(sparse, thread), Part(dense, second)), None)
-    if placement == "accelerator":
-        return Parts(None, None, Offload(sparse + dense, jnp.asarray(pair.input_bytes)))
-    hit = _hit_rate(_hot_share(placement, choice), pair.access_skew)
+    if PROGRAM[placement] == "cpu-sd":
+        return Parts(_pipeline(pair, choice, sparse, dense), None, None)
+    hit = _hit_rate(choice.hot_share, pair.access_skew)
     ids = hit * (pair.input_bytes - pair.dense_input_bytes)
     link = pair.dense_input_bytes + ids + _cold_bytes(pair, 1.0 - hit)
-    return Parts(Part(sparse * (1.0 - hit), thread), None, Offload(dense + sparse * hit, link))
+    none = jnp.zeros(())
+    thread = HostThread(choice.threads, choice.cores_per_thread, choice.batch_size, none, none)
+    return Parts(None, Part(sparse * (1.0 - hit), thread), Offload(dense + sparse * hit, link))
 
 
-def _beside_each_other(pair: Pair, first: Part, second: Part) -> tuple[Part, Part]:
-    """Return two stages on one host, each with the other's draw on the memory channels."""
-    bytes_item = []
-    for part in (first, second):
-        traffic, _ = host_traffic(pair.host, pair.operators, *part)
-        bytes_item.append(traffic.item + traffic.batch / part.thread.batch_size)
-    beside_second = first.thread._replace(others=second.thread.threads, others_bytes=bytes_item[1])
-    beside_first = second.thread._replace(others=first.thread.threads, others_bytes=bytes_item[0])
-    return Part(first.select, beside_second), Part(second.select, beside_first)
+def _pipeline(pair: Pair, choice: Choice, sparse: jax.Array, dense: jax.Array) -> Part:
+    """Return both stages on one host, each with the other's draw on the memory channels."""
+    apart = jnp.where(choice.dense_threads > 0.0, 1.0, 0.0)
+    select = jnp.stack([sparse + (1.0 - apart) * dense, apart * dense])
+    threads = jnp.stack([choice.threads, larger(choice.dense_threads, 1.0 - apart)])
+    cores = jnp.stack([choice.cores_per_thread, choice.dense_cores_per_thread])
+    batch, none = jnp.stack([choice.batch_size] * 2), jnp.zeros(2)
+    alone = HostThread(threads, cores, batch, none, none)
+    traffic, _ = jax.vmap(host_traffic, in_axes=(None, None, 0, 0))(pair.host, pair.operators, select, alone)
+    bytes_item = traffic.item + traffic.batch / batch
+    return Part(select, alone._replace(others=threads[::-1], others_bytes=bytes_item[::-1]))
 
 
 def network(placement: Placement, pair: Pair, choice: Choice) -> Network:
@@ -193,28 +237,17 @@ def network(placement: Placement, pair: Pair, choice: Choice) -> Network:
     Threads on a host share tables and weights. Co-located instances on an accelerator do not: each holds its
     copy.
     """
-    host, dense, offload = parts(placement, pair, choice)
-    memory = cores = jnp.zeros(())
-    on_host = [part.thread for part in (host, dense) if part is not None]
-    if on_host:
-        threads = sum((thread.threads for thread in on_host), cores)
-        cores = sum((thread.threads * thread.cores for thread in on_host), cores)
-        memory = _host_memory(pair, choice.batch_size, threads)
-    if offload is not None:
-        memory = larger(memory, _device_memory(pair, _hot_share(placement, choice), choice))
-    return Network(
-        None if host is None else _host_stage(pair, host),
-        None if dense is None else _host_stage(pair, dense),
-        None if offload is None else _fused_stage(pair, offload, choice),
-        memory,
-        cores,
-    )
-
-
-def _hot_share(placement: Placement, choice: Choice) -> jax.Array:
-    """Return the share of the embedding bytes that an accelerator holds."""
-    known = {"accelerator": jnp.ones(()), "accelerator-hot": choice.hot_share}
-    return known.get(placement, jnp.zeros(()))
+    choice = completed(placement, choice)
+    pipeline, host, offload = parts(placement, pair, choice)
+    if pipeline is not None:
+        stages = jax.vmap(_host_stage, in_axes=(None, 0))(pair, pipeline)
+        threads = choice.threads + choice.dense_threads
+        return Network(stages, None, None, _host_memory(pair, choice.batch_size, threads))
+    assert host is not None
+    assert offload is not None
+    on_host = jnp.where(choice.hot_share < 1.0, _host_memory(pair, choice.batch_size, choice.threads), 0.0)
+    memory = larger(on_host, _device_memory(pair, choice))
+    return Network(None, _host_stage(pair, host), _fused_stage(pair, offload, choice), memory)
 
 
 def _hit_rate(hot_share: jax.Array, skew: float) -> jax.Array:
@@ -236,9 +269,9 @@ def _host_memory(pair: Pair, batch: jax.Array, threads: jax.Array) -> jax.Array:
     return (pair.table_bytes + jnp.sum(ops.weight_bytes) + workspace) / pair.host.memory_bytes
 
 
-def _device_memory(pair: Pair, hot_share: jax.Array, choice: Choice) -> jax.Array:
+def _device_memory(pair: Pair, choice: Choice) -> jax.Array:
     ops = pair.operators
-    copy = hot_share * pair.table_bytes + jnp.sum(ops.weight_bytes)
+    copy = choice.hot_share * pair.table_bytes + jnp.sum(ops.weight_bytes)
     workspace = choice.fused_items * jnp.max(ops.activation_bytes + ops.output_bytes)
     per_device = choice.instances / larger(pair.device.count, 1.0)
     return larger(per_device, 1.0) * (copy + workspace) / larger(pair.device.memory_bytes, 1.0)

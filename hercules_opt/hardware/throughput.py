@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.hardware.server import (
@@ -25,28 +26,26 @@ from hercules_opt.hardware.smooth import clipped, larger
 from hercules_opt.hardware.stages import VARIABLES, Choice
 from hercules_opt.problem.schedule import Placement
 
-#: Evaluations in the search for the load: first halvings, then regula falsi (Illinois), which triples the
-#: digits.
-HALVINGS, LOAD_STEPS = 5, 14
+#: Evaluations in the search for the load: first halvings, then secants.
+HALVINGS, LOAD_STEPS = 4, 13
 #: Shares of saturation between which the load is sought: at the upper end no queue would be in balance.
 LEAST, MOST = 1e-7, 1.0 - 1e-6
-#: Violations are clipped for the interpolation, which wants values of a like size at both ends.
-_CLIP = 3.0
+#: What the violation is taken to be at the ends of the bracket, where it is not evaluated.
+_FAR = 30.0
 
 
 class Bounded(NamedTuple):
     """The latency-bounded throughput of a schedule and what goes with it; scalars.
 
     ``qps`` is 0 where even an unloaded server misses. ``excess`` says by how much it does: the logarithm of
-    (latency or power) / (target or budget) without load, below 0 where both are met. ``memory`` and ``cores``
-    are shares of what there is; above 1 the schedule is not valid.
+    (latency or power) / (target or budget) without load, below 0 where both are met. ``memory`` is
+    a share of what there is; above 1 the schedule is not valid.
     """
 
     qps: jax.Array
     excess: jax.Array
     saturation_qps: jax.Array
     memory: jax.Array
-    cores: jax.Array
 
 
 def violation(server: Server, load_qps: jax.Array) -> jax.Array:
@@ -70,46 +69,61 @@ def unloaded_excess(server: Server) -> jax.Array:
 
 
 class _Bracket(NamedTuple):
+    """A root lies between ``low`` and ``high``; ``last`` and ``before`` are the points evaluated last.
+
+    ``width`` and ``older`` are the widths that the bracket had one and two steps ago.
+    """
+
     low: jax.Array
     high: jax.Array
-    at_low: jax.Array
-    at_high: jax.Array
+    last: jax.Array
+    at_last: jax.Array
+    before: jax.Array
+    at_before: jax.Array
+    width: jax.Array
+    older: jax.Array
 
 
-def _share(server: Server) -> jax.Array:
-    """Return the largest share of saturation that breaks no limit."""
+def _share(server: Server, steps: ArrayLike) -> jax.Array:
+    """Return the largest share of saturation that breaks no limit.
 
-    def bounded_violation(share: jax.Array) -> jax.Array:
-        return clipped(violation(server, share * server.saturation_qps), -_CLIP, _CLIP)
+    Secants through the last two points (Dekker's method), since these close in from both sides; a halving
+    where a secant leaves the bracket, or two steps did not halve it.
+    """
 
     def narrow(step: jax.Array, ends: _Bracket) -> _Bracket:
-        low, high, at_low, at_high = ends
-        secant = (low * at_high - high * at_low) / (at_high - at_low)
-        point = jnp.where(step < HALVINGS, 0.5 * (low + high), clipped(secant, low, high))
-        value = bounded_violation(point)
+        low, high = ends.low, ends.high
+        rise = ends.at_last - ends.at_before
+        secant = ends.last - ends.at_last * (ends.last - ends.before) / jnp.where(rise == 0.0, 1.0, rise)
+        trusted = (step >= HALVINGS) & (secant > low) & (secant < high) & (high - low <= 0.5 * ends.older)
+        point = jnp.where(trusted, secant, 0.5 * (low + high))
+        value = clipped(violation(server, point * server.saturation_qps), -_FAR, _FAR)
         above = value > 0.0
-        # Illinois: an end that stays counts half, so that both ends move.
         return _Bracket(
-            jnp.where(above, low, point),
-            jnp.where(above, point, high),
-            jnp.where(above, 0.5 * at_low, value),
-            jnp.where(above, value, 0.5 * at_high),
+            low=jnp.where(above, low, point),
+            high=jnp.where(above, point, high),
+            last=point,
+            at_last=value,
+            before=ends.last,
+            at_before=ends.at_last,
+            width=high - low,
+            older=ends.width,
         )
 
-    least, most = jnp.asarray(LEAST), jnp.asarray(MOST)
-    start = _Bracket(least, most, jnp.asarray(-_CLIP), jnp.asarray(_CLIP))
-    found: _Bracket = jax.lax.fori_loop(0, LOAD_STEPS, narrow, start)
+    low, high, far = jnp.asarray(LEAST), jnp.asarray(MOST), jnp.asarray(_FAR)
+    wide = jnp.asarray(4.0)
+    start = _Bracket(low, high, high, far, low, -far, wide, wide)
+    found: _Bracket = jax.lax.fori_loop(0, steps, narrow, start)
     return found.low
 
 
-def bounded_throughput(placement: Placement, pair: Pair, choice: Choice) -> Bounded:
-    """Return the latency-bounded throughput of a schedule given as real numbers."""
-    server = serve(placement, pair, choice)
+def bounded_throughput(server: Server, steps: ArrayLike = LOAD_STEPS) -> Bounded:
+    """Return the latency-bounded throughput of a server, sought in so many steps; with none it is 0."""
     excess = unloaded_excess(server)
-    share = _share(server)
+    share = _share(server, steps)
     met = (excess < 0.0) & (share > 2.0 * LEAST)
     qps = jnp.where(met, share * server.saturation_qps, 0.0)
-    return Bounded(qps, excess, server.saturation_qps, server.network.memory, server.network.cores)
+    return Bounded(qps, excess, server.saturation_qps, server.network.memory)
 
 
 def objective(bounded: Bounded) -> jax.Array:

@@ -6,38 +6,24 @@ An evaluator judges many schedules at once, each of its own (server type, model)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from hercules_opt.hardware.compiling import COMPILER_OPTIONS
 from hercules_opt.hardware.packing import Pair
-from hercules_opt.hardware.server import serve
-from hercules_opt.hardware.stages import PROGRAM, VARIABLES, Choice
-from hercules_opt.hardware.throughput import (
-    Bounded,
-    bounded_throughput,
-    objective_gradient,
-    unloaded_excess,
-    violation,
-)
+from hercules_opt.hardware.stages import IMPLIED, PROGRAM, VARIABLES
+from hercules_opt.hardware.throughput import LOAD_STEPS
 from hercules_opt.problem.schedule import Placement
+from hercules_opt.scheduling.programs import CHUNK, Layout, flat, gradient_program, layout, value_program
 from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Integers
 
-#: Schedules per call of the compiled cost model; the last call of a batch is filled up.
-CHUNK = 64
-#: The same where very many schedules are judged.
+#: Schedules per call where very many are judged.
 LARGE_CHUNK = 1024
 #: What a value with its gradient counts, in evaluations: the rule of thumb of reverse differentiation.
 GRADIENT_COST = 3
-
-#: Not optimized, the large program of the gradient compiles in half the time: more than it loses in running.
-_GRADIENT_OPTIONS = {**COMPILER_OPTIONS, "xla_backend_optimization_level": 0}
 
 #: How much faster an ideal part is: it takes microseconds where the real one takes seconds.
 _FAST = 1e6
@@ -47,6 +33,14 @@ _DEVICE_RATES = ("flop_s", "bytes_s", "link_bytes_s", "memory_bytes")
 _DEVICE_COSTS = ("launch_s", "link_s", "active_w")
 
 Ideal = Literal["host", "device"]
+Compiled = Callable[[Floats, Floats], jax.Array]
+
+Flags = npt.NDArray[np.bool_]
+
+#: What counts as more: below this, differences are those of the search for the load.
+_A_HAIR_MORE = 1.0 + 1e-7
+#: Least load at which a server is looked at.
+_LEAST_QPS = 1e-6
 
 #: Apart by more than any log throughput: served before not served, within memory before beyond it.
 _TIER = 1e3
@@ -91,6 +85,12 @@ class Evaluator(Protocol):
     def evaluate(self, placement: Placement, pair: Integers, points: Floats) -> Evaluation:
         """Return the judgement of points, shape (n, 8), of the pairs with numbers ``pair``, shape (n,)."""
 
+    def may_beat(self, placement: Placement, pair: Integers, points: Floats, qps: Floats) -> Flags:
+        """Return which points may serve more than a throughput each, at less cost than to judge them.
+
+        An evaluator that cannot tell says that all may.
+        """
+
 
 class GradientEvaluator(Evaluator, Protocol):
     """An evaluator whose throughput can be differentiated."""
@@ -119,43 +119,68 @@ class AnalyticalEvaluator:
     def evaluate(self, placement: Placement, pair: Integers, points: Floats) -> Evaluation:
         """Return the judgement of points, shape (n, 8), of the pairs with numbers ``pair``, shape (n,)."""
         np.add.at(self.evaluations, pair, 1)
-        placement, points = _as_program(placement, points)
-        qps, excess, saturation, memory = self._run(partial(_compiled_value, placement), pair, points).T
-        return Evaluation(np.where(memory <= 1.0, qps, 0.0), excess, saturation, memory)
+        found, _ = self._values(placement, pair, points, np.ones(len(points)), LOAD_STEPS)
+        return found
 
     def gradient(self, placement: Placement, pair: Integers, points: Floats, at: Evaluation) -> Floats:
         """Return the gradient of log QPS (of minus the excess where none is served), shape (n, 8)."""
         np.add.at(self.evaluations, pair, GRADIENT_COST - 1)
         used = np.isin(FIELDS, VARIABLES[placement])
-        placement, points = _as_program(placement, points)
+        placement, points = as_program(placement, points)
         state = np.column_stack([points, at.qps, at.excess, at.saturation_qps])
-        slope = self._run(partial(_compiled_gradient, placement), pair, state)
+        slope = self._run(partial(gradient_program, placement), pair, state)
         return np.where(used, slope, 0.0)
+
+    def may_beat(self, placement: Placement, pair: Integers, points: Floats, qps: Floats) -> Flags:
+        """Return which points serve a hair more than a throughput each; counts as an evaluation."""
+        return self.serves(placement, pair, points, qps * _A_HAIR_MORE)
 
     def serves(
         self,
         placement: Placement,
         pair: Integers,
         points: Floats,
-        load_qps: float,
+        load_qps: Floats,
         ideal: Ideal | None = None,
-    ) -> npt.NDArray[np.bool_]:
-        """Return which points fit into memory and meet all limits at a load, shape (n,).
+        size: int = CHUNK,
+    ) -> Flags:
+        """Return which points fit into memory and meet all limits at a load each, shape (n,).
 
         Parameters
         ----------
         ideal
             A part that is taken to need no time and no power under load.
+        size
+            Points per call of the compiled program.
         """
         if not len(points):
             return np.zeros(0, dtype=np.bool_)
         np.add.at(self.evaluations, pair, 1)
-        placement, points = _as_program(placement, points)
-        state = np.column_stack([points, np.full(len(points), load_qps)])
-        found = self._run(partial(_compiled_limits, placement), pair, state, LARGE_CHUNK, ideal)
-        violated, excess, saturation, memory = found.T
-        met = (violated <= 0.0) & (excess < 0.0) & (saturation > load_qps) & (memory <= 1.0)
+        at, violated = self._values(placement, pair, points, load_qps, 0, size, ideal)
+        met = (violated <= 0.0) & (at.excess < 0.0) & (at.saturation_qps > load_qps) & (at.memory <= 1.0)
         return np.asarray(met)
+
+    def _values(
+        self,
+        placement: Placement,
+        pair: Integers,
+        points: Floats,
+        load_qps: Floats,
+        steps: int,
+        size: int = CHUNK,
+        ideal: Ideal | None = None,
+    ) -> tuple[Evaluation, Floats]:
+        """Return evaluations, the throughput sought in some steps, and the violation at a load each."""
+        placement, points = as_program(placement, points)
+        state = np.column_stack([points, np.maximum(load_qps, _LEAST_QPS)])
+
+        def compiled(layout: Layout) -> Compiled:
+            program = value_program(placement, layout, size)
+            return lambda rows, states: program(rows, states, steps)
+
+        found = self._run(compiled, pair, state, size, ideal)
+        qps, excess, saturation, memory, violated = found.T
+        return Evaluation(np.where(memory <= 1.0, qps, 0.0), excess, saturation, memory), violated
 
     def _run(
         self,
@@ -184,85 +209,19 @@ class AnalyticalEvaluator:
         if (number, ideal) not in self._tables:
             mine = np.flatnonzero(self._layout_of == number)
             parts = [self._pairs[row] for row in mine]
-            rows = np.stack([_flat(part if ideal is None else _idealized(part, ideal)) for part in parts])
+            rows = np.stack([flat(part if ideal is None else _idealized(part, ideal)) for part in parts])
             table = np.zeros((len(self._pairs), rows.shape[1]))
             table[mine] = rows
             self._tables[number, ideal] = table
         return self._tables[number, ideal]
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How a pair lies in a row of numbers: its structure and the shapes of its arrays."""
-
-    structure: Any
-    shapes: tuple[tuple[int, ...], ...]
-
-    def pair(self, row: jax.Array) -> Pair:
-        """Return the pair that a row holds."""
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
-        parts = jnp.split(row, ends[:-1])
-        leaves = [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
-        pair: Pair = jax.tree.unflatten(self.structure, leaves)
-        return pair
-
-
-def layout(pair: Pair) -> Layout:
-    """Return the layout of a pair; pairs of one layout share their compiled programs."""
-    return Layout(jax.tree.structure(pair), tuple(np.shape(leaf) for leaf in jax.tree.leaves(pair)))
-
-
-def _flat(pair: Pair) -> Floats:
-    return np.concatenate([np.ravel(np.asarray(leaf, dtype=np.float64)) for leaf in jax.tree.leaves(pair)])
-
-
-def _choice(point: jax.Array) -> Choice:
-    return Choice(*(point[column] for column in range(len(FIELDS))))
-
-
-def _as_program(placement: Placement, points: Floats) -> tuple[Placement, Floats]:
-    """Return the placement whose program is used, and the points as it reads them (``stages.PROGRAM``).
-
-    SparseNet on the host is the case of hot embeddings in which none is hot.
-    """
-    if placement != "cpu-accelerator":
-        return PROGRAM[placement], points
-    cold = points.copy()
-    cold[:, COLUMN["hot_share"]] = 0.0
-    return PROGRAM[placement], cold
-
-
-Compiled = Callable[[Floats, Floats], jax.Array]
-
-
-@lru_cache
-def _compiled_value(placement: Placement, layout: Layout) -> Compiled:
-    def value(row: jax.Array, point: jax.Array) -> jax.Array:
-        found = bounded_throughput(placement, layout.pair(row), _choice(point))
-        return jnp.stack([found.qps, found.excess, found.saturation_qps, found.memory])
-
-    return jax.jit(jax.vmap(value), compiler_options=COMPILER_OPTIONS)
-
-
-@lru_cache
-def _compiled_gradient(placement: Placement, layout: Layout) -> Compiled:
-    def gradient(row: jax.Array, state: jax.Array) -> jax.Array:
-        point, (qps, excess, saturation) = state[: len(FIELDS)], state[len(FIELDS) :]
-        known = Bounded(qps, excess, saturation, jnp.zeros(()), jnp.zeros(()))
-        return jnp.stack(objective_gradient(placement, layout.pair(row), _choice(point), known))
-
-    return jax.jit(jax.vmap(gradient), compiler_options=_GRADIENT_OPTIONS)
-
-
-@lru_cache
-def _compiled_limits(placement: Placement, layout: Layout) -> Compiled:
-    def limits(row: jax.Array, state: jax.Array) -> jax.Array:
-        server = serve(placement, layout.pair(row), _choice(state))
-        violated = violation(server, state[len(FIELDS)])
-        saturation = server.saturation_qps
-        return jnp.stack([violated, unloaded_excess(server), saturation, server.network.memory])
-
-    return jax.jit(jax.vmap(limits), compiler_options=COMPILER_OPTIONS)
+def as_program(placement: Placement, points: Floats) -> tuple[Placement, Floats]:
+    """Return the placement whose program is used, and the points as it reads them (``stages.PROGRAM``)."""
+    completed = points.copy()
+    for name, value in IMPLIED[placement].items():
+        completed[:, COLUMN[name]] = value
+    return PROGRAM[placement], completed
 
 
 def _idealized(pair: Pair, part: Ideal) -> Pair:
@@ -277,7 +236,7 @@ def _idealized(pair: Pair, part: Ideal) -> Pair:
     return pair._replace(device=device._replace(**fast, **dict.fromkeys(_DEVICE_COSTS, 0.0)))
 
 
-def _in_chunks(program: Compiled, rows: Floats, pair: Integers, inputs: Floats, size: int = CHUNK) -> Floats:
+def _in_chunks(program: Compiled, rows: Floats, pair: Integers, inputs: Floats, size: int) -> Floats:
     """Return the program's outputs, called on ``size`` rows at a time; the last call repeats its last row."""
     count = len(inputs)
     padded = np.minimum(np.arange(-(-count // size) * size), count - 1)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Ideal
+from hercules_opt.scheduling.evaluator import LARGE_CHUNK, AnalyticalEvaluator, Ideal
 from hercules_opt.scheduling.gradient import Found, best_of, best_rows, polish
 from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Integers, Space, Tasks
 
@@ -93,7 +93,7 @@ def _promising(
     """Return which points could be better than the incumbent by more than the tolerance."""
     load = max(float(best.evaluation.qps[0]) * (1.0 + tolerance), _LEAST_QPS)
     pair = np.broadcast_to(task.pair, len(block))
-    return evaluator.serves(task.placement, pair, block, load, ideal)
+    return evaluator.serves(task.placement, pair, block, np.full(len(block), load), ideal, LARGE_CHUNK)
 
 
 def _candidates(

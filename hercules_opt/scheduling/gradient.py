@@ -45,16 +45,20 @@ class GradientSettings:
         Ascents whose ends are rounded, and polished on the lattice.
     """
 
-    starts: int = 8
-    first_steps: int = 8
+    starts: int = 12
+    first_steps: int = 4
     kept: int = 3
-    last_steps: int = 16
+    last_steps: int = 6
     rate: float = 0.3
     polished: int = 2
 
 
 DEFAULT_SETTINGS = GradientSettings()
 
+#: The last step of an ascent, as a share of the first.
+_LAST_STEP = 0.1
+#: Rows of one call of the compiled optimizer.
+_ROWS = 256
 #: Starts that anyone would try: batch size, and cores per thread as a power of the cores of a stage.
 _PLAIN_STARTS = ((16.0, 0.0), (64.0, 0.0), (256.0, 0.0), (1024.0, 0.0), (256.0, 0.5))
 
@@ -146,17 +150,18 @@ def ascend(
     start
         Coordinates, shape (n, 8).
     """
-    optimizer, own = _adam(steps, rate), bounds.take(rows)
-    here, state = start, optimizer.init(start)
+    adam, own = _adam(), bounds.take(rows)
+    schedule = optax.cosine_decay_schedule(rate, steps, alpha=_LAST_STEP)
+    here, state = start, adam.init(start)
     best = Climbed(start, np.full(len(start), -np.inf))
-    for _ in range(steps):
+    for number in range(steps):
         points = points_at(here)
         at = evaluator.evaluate(tasks.placement, tasks.pair[rows], points)
         better = at.merit > best.merit
         best = Climbed(np.where(better[:, None], here, best.coordinate), np.maximum(at.merit, best.merit))
         slope = pulled_back(evaluator.gradient(tasks.placement, tasks.pair[rows], points, at), points)
-        step, state = optimizer.update(np.where(at.memory[:, None] > 1.0, 0.0, slope), state)
-        here = projected(within_memory(here + step, at.memory, own), own)
+        direction, state = adam.update(np.where(at.memory[:, None] > 1.0, 0.0, slope), state)
+        here = projected(within_memory(here + float(schedule(number)) * direction, at.memory, own), own)
     return best
 
 
@@ -166,20 +171,26 @@ class _Optimizer(NamedTuple):
 
 
 @lru_cache
-def _adam(steps: int, rate: float) -> _Optimizer:
-    adam = optax.adam(optax.cosine_decay_schedule(rate, steps, alpha=0.1), b1=0.8, b2=0.95)
+def _adam() -> _Optimizer:
+    """Return Adam, compiled once for any number of rows: they are filled up to multiples of one number."""
+    adam = optax.scale_by_adam(b1=0.8, b2=0.95)
     compiled = jax.jit(adam.update)
 
     def init(coordinate: Floats) -> Any:
         with jax.enable_x64(True):
-            return adam.init(coordinate)
+            return [adam.init(part) for part in _filled(coordinate)]
 
     def update(slope: Floats, state: Any) -> tuple[Floats, Any]:
         with jax.enable_x64(True):
-            step, after = compiled(-slope, state)
-            return np.asarray(step), after
+            done = [compiled(part, old) for part, old in zip(_filled(slope), state, strict=True)]
+        return np.concatenate([np.asarray(part) for part, _ in done])[: len(slope)], [new for _, new in done]
 
     return _Optimizer(init, update)
+
+
+def _filled(rows: Floats) -> list[Floats]:
+    count = -(-len(rows) // _ROWS) * _ROWS
+    return list(np.resize(rows, (count, rows.shape[1])).reshape(-1, _ROWS, rows.shape[1]))
 
 
 def best_rows(rows: Integers, merit: Floats, count: int) -> Integers:
@@ -213,6 +224,10 @@ def polish(
         moving, around = _with_candidates(moving, around)
         if not len(moving):
             break
+        around = _promising(evaluator, tasks, rows[moving], around, judged[0][moving])
+        moving, around = _with_candidates(moving, around)
+        if not len(moving):
+            break
         found = best_of(evaluator, tasks, rows[moving], around)
         better = found.evaluation.merit > Evaluation(*judged).merit[moving]
         moving, found = moving[better], found.take(better)
@@ -220,6 +235,20 @@ def polish(
         for column, value in zip(judged, found.evaluation, strict=True):
             column[moving] = value
     return Found(points, Evaluation(*judged))
+
+
+def _promising(
+    evaluator: Evaluator, tasks: Tasks, rows: Integers, around: Sequence[Floats], qps: Floats
+) -> list[Floats]:
+    """Return the candidates of each row that may serve more than it does; all where it serves nothing."""
+    ends = np.cumsum([len(points) for points in around])
+    group = np.repeat(np.arange(len(rows)), [len(points) for points in around])
+    points, served = np.concatenate(around), qps[group] > 0.0
+    kept = ~served
+    kept[served] = evaluator.may_beat(
+        tasks.placement, tasks.pair[rows[group[served]]], points[served], qps[group[served]]
+    )
+    return [part[chosen] for part, chosen in zip(around, np.split(kept, ends[:-1]), strict=True)]
 
 
 def _with_candidates(rows: Integers, around: list[Floats]) -> tuple[Integers, list[Floats]]:

@@ -14,12 +14,14 @@ import numpy as np
 from hercules_opt.errors import InputError, nearest_name
 from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
 from hercules_opt.hardware.packing import Pair, pack
+from hercules_opt.hardware.stages import PROGRAM
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.schedule import PLACEMENTS, Placement, Schedule
 from hercules_opt.problem.servers import ServerType
 from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation
 from hercules_opt.scheduling.exhaustive import exhaustive_search
 from hercules_opt.scheduling.gradient import Found, gradient_search
+from hercules_opt.scheduling.programs import Kind, Layout, layout, prepare
 from hercules_opt.scheduling.refusal import no_core, refusal
 from hercules_opt.scheduling.space import Integers, Space, Tasks, placements, search_space
 
@@ -112,10 +114,13 @@ def optimize_all(
     best: list[dict[Placement, tuple[Space, Found]]] = [{} for _ in packed]
     evaluations: Integers = np.zeros(len(packed), dtype=np.int64)
     done = 0
-    # Placements side by side: compiling and running a program both leave Python's lock.
+    offered = _placements_of(offers)
+    # Side by side: compiling and running a program both leave Python's lock.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+        for kind, program, each in _compilations(offered, packed, method):
+            threads.submit(prepare, kind, program, each)
         for tasks, found, spent in threads.map(
-            lambda placement: _search(placement, packed, offers, method, seed), _placements_of(offers)
+            lambda placement: _search(placement, packed, offers, method, seed), offered
         ):
             evaluations += spent
             for place, row in enumerate(tasks.pair):
@@ -130,6 +135,16 @@ def _placements_of(offers: Sequence[tuple[Placement, ...]]) -> list[Placement]:
     """Return every placement that is offered, the longest searches first."""
     offered = {placement for offer in offers for placement in offer}
     return [placement for placement in reversed(PLACEMENTS) if placement in offered]
+
+
+def _compilations(
+    offered: Sequence[Placement], packed: Sequence[Pair], method: Method
+) -> list[tuple[Kind, Placement, Layout]]:
+    """Return what a search will need compiled, the longest first."""
+    kinds: tuple[Kind, ...] = ("gradient", "value", "detail") if method == "gradient" else ("value", "detail")
+    layouts = dict.fromkeys(layout(pair) for pair in packed)
+    programs = dict.fromkeys(PROGRAM[placement] for placement in offered)
+    return [(kind, program, each) for kind in kinds for program in programs for each in layouts]
 
 
 def _search(

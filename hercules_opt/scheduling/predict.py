@@ -5,26 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from hercules_opt.errors import InputError
-from hercules_opt.hardware.breakdown import breakdown
-from hercules_opt.hardware.compiling import COMPILER_OPTIONS
+from hercules_opt.hardware.breakdown import Breakdown
 from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
-from hercules_opt.hardware.operating_point import PERCENTILES, OperatingPoint, operating_point
+from hercules_opt.hardware.operating_point import PERCENTILES, OperatingPoint
 from hercules_opt.hardware.packing import Pair, pack
-from hercules_opt.hardware.stages import PROGRAM, Choice
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.schedule import Placement, Schedule
 from hercules_opt.problem.servers import ServerType
-from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation
+from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation, as_program
+from hercules_opt.scheduling.programs import detail_program, flat, layout
 from hercules_opt.scheduling.schedules import located
-from hercules_opt.scheduling.space import COLUMN, Floats
+from hercules_opt.scheduling.space import Floats
 from hercules_opt.workloads.operators import workload
 
 #: Relative change of a resource that its elasticity is measured with.
@@ -135,19 +133,12 @@ def predict_all(
         for place, row in enumerate(rows):
             base = bounded.take(place)
             load = _load(loads_qps[row], base)
-            choice = _choice(placement, points[row])
+            program, point = as_program(placement, points[row][None])
+            at, times = _detail(program, pairs[row], point[0], load)
             predictions[row] = _prediction(
-                pairs[row], models[row], schedules[row], choice, load, base, elasticity[place], efficiency
+                models[row], schedules[row], at, times, load, base, elasticity[place], efficiency
             )
     return [predictions[row] for row in range(len(schedules))]
-
-
-def _choice(placement: Placement, point: Floats) -> Choice:
-    used = point.copy()
-    if placement == "cpu-accelerator":
-        # The program of this placement is the one with hot embeddings, of which it has none (``PROGRAM``).
-        used[COLUMN["hot_share"]] = 0.0
-    return Choice(*used)
 
 
 def _load(asked: float | None, at: Evaluation) -> float:
@@ -219,26 +210,26 @@ def _log_ratio(more: float, less: float) -> float:
     return math.log(more / less) if more > 0.0 and less > 0.0 else 0.0
 
 
-@lru_cache
-def _compiled_point(placement: Placement) -> Any:
-    return jax.jit(partial(operating_point, placement), compiler_options=COMPILER_OPTIONS)
+def _detail(
+    placement: Placement, pair: Pair, point: Floats, load_qps: float
+) -> tuple[OperatingPoint, Breakdown]:
+    """Return a server at a load, and where its time goes; ``point`` is one that ``as_program`` returns."""
+    program = detail_program(placement, layout(pair))
+    with jax.enable_x64(True):
+        found = jax.device_get(program(flat(pair), np.append(point, load_qps)))
+    return OperatingPoint(*found[0]), Breakdown(*found[1])
 
 
 def _prediction(
-    pair: Pair,
     model: Model,
     schedule: Schedule,
-    choice: Choice,
+    point: OperatingPoint,
+    times: Breakdown,
     load_qps: float,
     base: Evaluation,
     elasticity: dict[str, float],
     efficiency: Efficiency,
 ) -> Prediction:
-    with jax.enable_x64(True):
-        numbers = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=np.float64), pair)
-        program = PROGRAM[schedule.placement]
-        point = jax.device_get(_compiled_point(program)(numbers, choice, np.float64(load_qps)))
-        times = jax.device_get(_compiled_breakdown(program)(numbers, choice))
     power = float(point.host_power_w + point.device_power_w)
     percentiles = {
         percent: float(seconds) * 1e3
@@ -269,11 +260,6 @@ def _prediction(
         link_ms=float(times.link_s) * 1e3,
         relative_error=efficiency.relative_error,
     )
-
-
-@lru_cache
-def _compiled_breakdown(placement: Placement) -> Any:
-    return jax.jit(partial(breakdown, placement))
 
 
 def _utilization(point: OperatingPoint, placement: Placement) -> dict[str, float]:

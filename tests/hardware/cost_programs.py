@@ -12,7 +12,7 @@ import numpy as np
 from hercules_opt.hardware.efficiency import Efficiency
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.hardware.server import at_load, miss_probability, power_w, serve
-from hercules_opt.hardware.stages import PROGRAM, Choice
+from hercules_opt.hardware.stages import IMPLIED, PROGRAM, VARIABLES, Choice
 from hercules_opt.hardware.throughput import (
     Bounded,
     bounded_throughput,
@@ -36,14 +36,13 @@ FIELDS = Choice._fields
 class Answers(NamedTuple):
     """What the cost model says, each of shape (n,), ``gradient`` of shape (n, 8).
 
-    The first five are about the schedule; the others about the load and latency that were asked for.
+    The first four are about the schedule; the others about the load and latency that were asked for.
     """
 
     qps: np.ndarray
     excess: np.ndarray
     saturation_qps: np.ndarray
     memory: np.ndarray
-    cores: np.ndarray
     violation: np.ndarray
     unloaded_excess: np.ndarray
     unloaded_s: np.ndarray
@@ -71,8 +70,8 @@ class Programs:
         The gradient is that of log load at constant violation; of minus the excess where the load is 0.
         """
         points = np.asarray(points, dtype=np.float64).reshape(-1, len(FIELDS)).copy()
-        if placement == "cpu-accelerator":
-            points[:, FIELDS.index("hot_share")] = 0.0
+        for name, value in IMPLIED[placement].items():
+            points[:, FIELDS.index(name)] = value
         n = len(points)
         each = [pairs] * n if isinstance(pairs, Pair) else list(pairs)
         stacked = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf, float) for leaf in leaves]), *each)
@@ -83,12 +82,14 @@ class Programs:
             for begin in range(0, n, CHUNK):
                 rows = np.minimum(np.arange(begin, begin + CHUNK), n - 1)
                 results.append(program(*jax.tree.map(lambda leaf, rows=rows: leaf[rows], inputs)))
-            return Answers(
+            answers = Answers(
                 *(
                     np.concatenate([np.asarray(r) for r in column])[:n]
                     for column in zip(*results, strict=False)
                 )
             )
+        used = np.isin(FIELDS, VARIABLES[placement])
+        return answers._replace(gradient=np.where(used, answers.gradient, 0.0))
 
     def _program(self, placement: Placement, pair: Pair) -> Any:
         key = placement, tuple(np.shape(leaf) for leaf in jax.tree.leaves(pair))
@@ -96,10 +97,10 @@ class Programs:
 
             def answer(pair: Pair, point: jax.Array, load: jax.Array, latency: jax.Array) -> Answers:
                 choice = Choice(*point)
-                bounded = bounded_throughput(placement, pair, choice)
                 server = serve(placement, pair, choice)
+                bounded = bounded_throughput(server)
                 state = at_load(server, load)
-                asked = Bounded(load, bounded.excess, bounded.saturation_qps, bounded.memory, bounded.cores)
+                asked = Bounded(load, bounded.excess, bounded.saturation_qps, bounded.memory)
                 return Answers(
                     *bounded,
                     violation(server, load),

@@ -208,11 +208,3 @@ def test_finite_on_the_whole_box(programs: Programs, pairs: Pairs, placement: Pl
     assert (found.qps >= 0).all()
     assert (found.qps <= found.saturation_qps).all()
     assert (found.memory >= 0).all()
-
-
-def test_cores_are_counted(programs: Programs, pairs: Pairs) -> None:
-    """threads x cores per thread, of both stages of the pipeline."""
-    schedule = point(threads=3, cores=2, dense_threads=4, dense_cores=3)
-    assert programs.ask("cpu", pairs["T2", "ncf"], schedule).cores[0] == 6
-    assert programs.ask("cpu-sd", pairs["T2", "ncf"], schedule).cores[0] == 18
-    assert programs.ask("cpu-accelerator", pairs["T7", "ncf"], schedule).cores[0] == 6

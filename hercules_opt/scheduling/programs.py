@@ -1,0 +1,164 @@
+"""The cost model's compiled programs: each is compiled once per process, whoever asks for it first.
+
+There are two networks (``stages.PROGRAM``), and for each a program that judges schedules, one for the
+gradient, and one for all details of a single schedule. Compiling takes longer than a search: it leaves
+Python's lock, so that two threads compile two programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hercules_opt.hardware.breakdown import Breakdown, breakdown
+from hercules_opt.hardware.compiling import OPTIMIZED, QUICKLY
+from hercules_opt.hardware.operating_point import OperatingPoint, operating_point
+from hercules_opt.hardware.packing import Pair
+from hercules_opt.hardware.server import serve
+from hercules_opt.hardware.stages import Choice
+from hercules_opt.hardware.throughput import (
+    Bounded,
+    bounded_throughput,
+    objective_gradient,
+    violation,
+)
+from hercules_opt.problem.schedule import Placement
+from hercules_opt.scheduling.space import FIELDS, Floats
+
+Kind = Literal["value", "gradient", "detail"]
+
+#: Schedules per call of a program that maps over them.
+CHUNK = 128
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a pair lies in a row of numbers: its structure and the shapes of its arrays."""
+
+    structure: Any
+    shapes: tuple[tuple[int, ...], ...]
+
+    def pair(self, row: jax.Array) -> Pair:
+        """Return the pair that a row holds."""
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
+        parts = jnp.split(row, ends[:-1])
+        leaves = [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        pair: Pair = jax.tree.unflatten(self.structure, leaves)
+        return pair
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        return sum(int(np.prod(shape)) for shape in self.shapes)
+
+
+def layout(pair: Pair) -> Layout:
+    """Return the layout of a pair; pairs of one layout share their compiled programs."""
+    return Layout(jax.tree.structure(pair), tuple(np.shape(leaf) for leaf in jax.tree.leaves(pair)))
+
+
+def flat(pair: Pair) -> Floats:
+    """Return a pair as a row of numbers."""
+    return np.concatenate([np.ravel(np.asarray(leaf, dtype=np.float64)) for leaf in jax.tree.leaves(pair)])
+
+
+_LOCK = Lock()
+_PROGRAMS: dict[tuple[Kind, Placement, Layout, int], Future[Any]] = {}
+
+
+def value_program(
+    placement: Placement, layout: Layout, size: int = CHUNK
+) -> Callable[[Floats, Floats, int], jax.Array]:
+    """Return a function of pairs, shape (size, width), of points with a load each, and of a number of steps.
+
+    It returns rows of throughput, excess, saturation, memory, and of the violation at the load that was
+    given. The throughput is sought in so many steps; with none it is 0.
+    """
+    found: Callable[[Floats, Floats, int], jax.Array] = _program("value", placement, layout, size)
+    return found
+
+
+def gradient_program(placement: Placement, layout: Layout) -> Callable[[Floats, Floats], jax.Array]:
+    """Return a function of pairs and of points with throughput, excess and saturation, to gradients."""
+    found: Callable[[Floats, Floats], jax.Array] = _program("gradient", placement, layout, CHUNK)
+    return found
+
+
+def detail_program(
+    placement: Placement, layout: Layout
+) -> Callable[[Floats, Floats], tuple[OperatingPoint, Breakdown]]:
+    """Return a function of one pair, shape (width,), and of one point with a load, shape (9,)."""
+    found: Callable[[Floats, Floats], tuple[OperatingPoint, Breakdown]] = _program(
+        "detail", placement, layout, 1
+    )
+    return found
+
+
+def prepare(kind: Kind, placement: Placement, layout: Layout) -> None:
+    """Compile a program, unless it is there or another thread is at it."""
+    _program(kind, placement, layout, 1 if kind == "detail" else CHUNK)
+
+
+def _program(kind: Kind, placement: Placement, layout: Layout, size: int) -> Any:
+    """Return a program; only the first caller compiles it, the others wait."""
+    key = (kind, placement, layout, size)
+    with _LOCK:
+        mine = key not in _PROGRAMS
+        future = _PROGRAMS.setdefault(key, Future())
+    if mine:
+        try:
+            future.set_result(_COMPILE[kind](placement, layout, size))
+        except BaseException as error:
+            with _LOCK:
+                del _PROGRAMS[key]
+            future.set_exception(error)
+    return future.result()
+
+
+def _compiled(function: Callable[..., Any], inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+    """Compile a function of inputs like these."""
+    with jax.enable_x64(True):
+        return jax.jit(function, compiler_options=options).lower(*inputs).compile()
+
+
+def _compile_value(placement: Placement, layout: Layout, size: int) -> Any:
+    def value(row: jax.Array, state: jax.Array, steps: jax.Array) -> jax.Array:
+        server = serve(placement, layout.pair(row), Choice(*state[: len(FIELDS)]))
+        found = bounded_throughput(server, steps)
+        return jnp.stack([*found, violation(server, state[len(FIELDS)])])
+
+    inputs = np.zeros((size, layout.width)), np.zeros((size, len(FIELDS) + 1)), 0
+    return _compiled(jax.vmap(value, in_axes=(0, 0, None)), inputs, OPTIMIZED)
+
+
+def _compile_gradient(placement: Placement, layout: Layout, size: int) -> Any:
+    def gradient(row: jax.Array, state: jax.Array) -> jax.Array:
+        choice, (qps, excess, saturation) = Choice(*state[: len(FIELDS)]), state[len(FIELDS) :]
+        known = Bounded(qps, excess, saturation, jnp.zeros(()))
+        return jnp.stack(objective_gradient(placement, layout.pair(row), choice, known))
+
+    inputs = np.zeros((size, layout.width)), np.zeros((size, len(FIELDS) + 3))
+    return _compiled(jax.vmap(gradient), inputs, QUICKLY)
+
+
+def _compile_detail(placement: Placement, layout: Layout, size: int) -> Any:
+    def detail(row: jax.Array, state: jax.Array) -> tuple[OperatingPoint, Breakdown]:
+        pair, choice = layout.pair(row), Choice(*state[: len(FIELDS)])
+        server = serve(placement, pair, choice)
+        return operating_point(server, state[len(FIELDS)]), breakdown(placement, pair, choice)
+
+    return _compiled(detail, (np.zeros(layout.width), np.zeros(len(FIELDS) + 1)), QUICKLY)
+
+
+_COMPILE: dict[Kind, Callable[[Placement, Layout, int], Any]] = {
+    "value": _compile_value,
+    "gradient": _compile_gradient,
+    "detail": _compile_detail,
+}
