@@ -131,6 +131,22 @@ def time_at(stage: Stage, items: jax.Array) -> Parabola:
     return Parabola(*(part.at(share) for part in stage.time_s))
 
 
+def service_times(net: Network) -> jax.Array:
+    """Return the coefficients of both stages' times, shape (2, 3, 3): powers of the occupation, of the share.
+
+    The stages are those of the pipeline, or host and accelerator.
+    """
+    if net.pipeline is not None:
+        return _coefficients(net.pipeline)
+    assert net.host is not None
+    assert net.fused is not None
+    return jnp.stack([_coefficients(net.host), _coefficients(net.fused)])
+
+
+def _coefficients(stage: Stage) -> jax.Array:
+    return jnp.stack([jnp.stack(part, axis=-1) for part in stage.time_s], axis=-2)
+
+
 def surface(times_s: jax.Array) -> tuple[Parabola, Parabola, Parabola]:
     """Return times, shape (3, 3), as a parabola of the rows (occupation) of parabolas of the columns."""
     first, second, third = (through(*(row[k] for k in range(3))) for row in through(*times_s))

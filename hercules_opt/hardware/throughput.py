@@ -27,7 +27,7 @@ from hercules_opt.hardware.stages import VARIABLES, Choice
 from hercules_opt.problem.schedule import Placement
 
 #: Evaluations in the search for the load: first halvings, then secants.
-HALVINGS, LOAD_STEPS = 4, 13
+HALVINGS, LOAD_STEPS = 4, 14
 #: Shares of saturation between which the load is sought: at the upper end no queue would be in balance.
 LEAST, MOST = 1e-7, 1.0 - 1e-6
 #: What the violation is taken to be at the ends of the bracket, where it is not evaluated.

@@ -14,11 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from hercules_opt.hardware.packing import Pair
-from hercules_opt.hardware.stages import IMPLIED, PROGRAM, VARIABLES
+from hercules_opt.hardware.stages import VARIABLES
 from hercules_opt.hardware.throughput import LOAD_STEPS
 from hercules_opt.problem.schedule import Placement
-from hercules_opt.scheduling.programs import CHUNK, Layout, flat, gradient_program, layout, value_program
-from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Integers
+from hercules_opt.scheduling.programs import (
+    CHUNK,
+    Layout,
+    as_program,
+    flat,
+    gradient_program,
+    layout,
+    value_program,
+)
+from hercules_opt.scheduling.space import FIELDS, Floats, Integers
 
 #: Schedules per call where very many are judged.
 LARGE_CHUNK = 1024
@@ -214,14 +222,6 @@ class AnalyticalEvaluator:
             table[mine] = rows
             self._tables[number, ideal] = table
         return self._tables[number, ideal]
-
-
-def as_program(placement: Placement, points: Floats) -> tuple[Placement, Floats]:
-    """Return the placement whose program is used, and the points as it reads them (``stages.PROGRAM``)."""
-    completed = points.copy()
-    for name, value in IMPLIED[placement].items():
-        completed[:, COLUMN[name]] = value
-    return PROGRAM[placement], completed
 
 
 def _idealized(pair: Pair, part: Ideal) -> Pair:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -20,8 +21,9 @@ Changes = dict[int, float]
 
 def unique_rows(points: Floats) -> Floats:
     """Return points without repetitions, in the order of their first appearance."""
-    _, first = np.unique(points, axis=0, return_index=True)
-    return points[np.sort(first)]
+    rows = np.ascontiguousarray(points)
+    as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
+    return rows[np.sort(np.unique(as_bytes, return_index=True)[1])]
 
 
 def surroundings(space: Space, point: Floats) -> Floats:
@@ -53,10 +55,8 @@ def neighbours(space: Space, point: Floats) -> Floats:
     One variable moves by a step or several along its grid, or cores move: between threads and cores per
     thread, from one stage to the other, or all that are left are taken.
     """
-    found = [
-        _with(point, {COLUMN[name]: value}) for name in space.grids for value in _steps(space, point, name)
-    ]
-    return _others(space, point, found + _core_moves(space, point))
+    steps = [_along(point, COLUMN[name], _steps(space, point, name)) for name in space.grids]
+    return _others(space, point, [*steps, _changed(point, _core_moves(space, point))])
 
 
 def distant(space: Space, point: Floats) -> Floats:
@@ -66,52 +66,56 @@ def distant(space: Space, point: Floats) -> Floats:
     second one the others, each with the same cores per thread as before, or with one. Other instances with
     any fused batch. Other hot shares, each with an instance more or less.
     """
-    changes = _redivided(space, point)
     count, fused, hot = COLUMN["instances"], COLUMN["fused_items"], COLUMN["hot_share"]
+    found = [_redivided(space, point)]
     if "instances" in space.grids:
         some = space.grids["instances"][:: max(space.max_instances // _INSTANCES, 1)]
-        changes += [{count: float(g), fused: float(f)} for g in some for f in space.grids["fused_items"]]
+        found.append(_along(_along(point, count, some), fused, space.grids["fused_items"]))
     if "hot_share" in space.grids:
-        near = (point[count] + more for more in (-1.0, 0.0, 1.0))
-        changes += [{count: float(g), hot: float(share)} for g in near for share in space.grids["hot_share"]]
-    return _others(space, point, [_with(point, each) for each in changes])
+        near = point[count] + np.array([-1.0, 0.0, 1.0])
+        found.append(_along(_along(point, count, near), hot, space.grids["hot_share"]))
+    return _others(space, point, found)
 
 
-def _redivided(space: Space, point: Floats) -> list[Changes]:
+def _redivided(space: Space, point: Floats) -> Floats:
     """Return other divisions of the cores, each at several batch sizes."""
     stages = _stages(space)
     if not stages:
-        return []
+        return np.empty((0, len(FIELDS)))
     widths = product(*(sorted({1, int(point[width])}) for _, width in stages))
-    column = COLUMN["batch_size"]
-    sizes = dict.fromkeys(_nearest(space, factor * point[column]) for factor in _BATCH_FACTORS)
     divisions = [changes for each in widths for changes in _divisions(space, stages, each)]
-    return [{**changes, column: size} for changes in divisions for size in sizes]
+    column = COLUMN["batch_size"]
+    sizes = np.clip(np.rint(np.array(_BATCH_FACTORS) * point[column]), 1, space.max_batch)
+    return _along(_changed(point, divisions), column, np.unique(sizes))
 
 
 def _others(space: Space, point: Floats, found: list[Floats]) -> Floats:
     """Return the points of the lattice among these, each once, without the point itself."""
-    if not found:
-        return np.empty((0, len(FIELDS)))
-    candidates = unique_rows(np.array(found))
+    candidates = np.concatenate(found)
     apart = (candidates != point).any(axis=1)
-    return np.asarray(candidates[apart & space.contains(candidates)])
+    return unique_rows(candidates[apart & space.contains(candidates)])
 
 
-def _with(point: Floats, changes: Changes) -> Floats:
-    moved = point.copy()
-    moved[list(changes)] = list(changes.values())
-    return moved
+def _along(points: Floats, column: int, values: Sequence[float] | Floats) -> Floats:
+    """Return every point with each of the values in a column."""
+    rows = np.repeat(np.atleast_2d(points), len(values), axis=0)
+    rows[:, column] = np.tile(values, len(rows) // max(len(values), 1))
+    return rows
+
+
+def _changed(point: Floats, changes: Sequence[Changes]) -> Floats:
+    """Return the point with each of the changes."""
+    rows = np.tile(point, (len(changes), 1))
+    for row, each in zip(rows, changes, strict=True):
+        for column, value in each.items():
+            row[column] = value
+    return rows
 
 
 def _stages(space: Space) -> list[tuple[int, int]]:
     """Return the columns of threads and of cores per thread, of each host stage."""
     columns = space.split_columns
     return [(columns[number], columns[number + 1]) for number in range(0, len(columns), 2)]
-
-
-def _nearest(space: Space, batch: float) -> float:
-    return float(np.clip(round(batch), 1, space.max_batch))
 
 
 def _steps(space: Space, point: Floats, name: str) -> list[float]:
@@ -123,7 +127,7 @@ def _steps(space: Space, point: Floats, name: str) -> list[float]:
     return [float(grid[r]) for r in sorted(ranks) if 0 <= r < len(grid)]
 
 
-def _core_moves(space: Space, point: Floats) -> list[Floats]:
+def _core_moves(space: Space, point: Floats) -> list[Changes]:
     free = space.cores - int(space.used_cores(point[None])[0])
     stages = _stages(space)
     found: list[Changes] = []
@@ -136,7 +140,7 @@ def _core_moves(space: Space, point: Floats) -> list[Floats]:
     if len(stages) == 2:
         first, second = stages
         found += _handed_over(space, point, first, second) + _handed_over(space, point, second, first)
-    return [_with(point, changes) for changes in found]
+    return found
 
 
 def _handed_over(

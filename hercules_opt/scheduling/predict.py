@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from hercules_opt.errors import InputError
-from hercules_opt.hardware.breakdown import Breakdown
 from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
 from hercules_opt.hardware.operating_point import PERCENTILES, OperatingPoint
 from hercules_opt.hardware.packing import Pair, pack
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.schedule import Placement, Schedule
 from hercules_opt.problem.servers import ServerType
-from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation, as_program
-from hercules_opt.scheduling.programs import detail_program, flat, layout
+from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation
+from hercules_opt.scheduling.programs import Detail, detail
 from hercules_opt.scheduling.schedules import located
 from hercules_opt.scheduling.space import Floats
 from hercules_opt.workloads.operators import workload
@@ -133,10 +131,9 @@ def predict_all(
         for place, row in enumerate(rows):
             base = bounded.take(place)
             load = _load(loads_qps[row], base)
-            program, point = as_program(placement, points[row][None])
-            at, times = _detail(program, pairs[row], point[0], load)
+            found = detail(placement, pairs[row], points[row], load)
             predictions[row] = _prediction(
-                models[row], schedules[row], at, times, load, base, elasticity[place], efficiency
+                models[row], schedules[row], found, load, base, elasticity[place], efficiency
             )
     return [predictions[row] for row in range(len(schedules))]
 
@@ -210,26 +207,16 @@ def _log_ratio(more: float, less: float) -> float:
     return math.log(more / less) if more > 0.0 and less > 0.0 else 0.0
 
 
-def _detail(
-    placement: Placement, pair: Pair, point: Floats, load_qps: float
-) -> tuple[OperatingPoint, Breakdown]:
-    """Return a server at a load, and where its time goes; ``point`` is one that ``as_program`` returns."""
-    program = detail_program(placement, layout(pair))
-    with jax.enable_x64(True):
-        found = jax.device_get(program(flat(pair), np.append(point, load_qps)))
-    return OperatingPoint(*found[0]), Breakdown(*found[1])
-
-
 def _prediction(
     model: Model,
     schedule: Schedule,
-    point: OperatingPoint,
-    times: Breakdown,
+    found: Detail,
     load_qps: float,
     base: Evaluation,
     elasticity: dict[str, float],
     efficiency: Efficiency,
 ) -> Prediction:
+    point, times = found.point, found.breakdown
     power = float(point.host_power_w + point.device_power_w)
     percentiles = {
         percent: float(seconds) * 1e3

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ from hercules_opt.hardware.compiling import OPTIMIZED, QUICKLY
 from hercules_opt.hardware.operating_point import OperatingPoint, operating_point
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.hardware.server import serve
-from hercules_opt.hardware.stages import Choice
+from hercules_opt.hardware.stages import IMPLIED, PROGRAM, Choice, service_times
 from hercules_opt.hardware.throughput import (
     Bounded,
     bounded_throughput,
@@ -30,7 +30,7 @@ from hercules_opt.hardware.throughput import (
     violation,
 )
 from hercules_opt.problem.schedule import Placement
-from hercules_opt.scheduling.space import FIELDS, Floats
+from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats
 
 Kind = Literal["value", "gradient", "detail"]
 
@@ -91,14 +91,29 @@ def gradient_program(placement: Placement, layout: Layout) -> Callable[[Floats, 
     return found
 
 
-def detail_program(
-    placement: Placement, layout: Layout
-) -> Callable[[Floats, Floats], tuple[OperatingPoint, Breakdown]]:
-    """Return a function of one pair, shape (width,), and of one point with a load, shape (9,)."""
-    found: Callable[[Floats, Floats], tuple[OperatingPoint, Breakdown]] = _program(
-        "detail", placement, layout, 1
-    )
-    return found
+class Detail(NamedTuple):
+    """A server at a load, where the time of a batch goes, ``stages.service_times``, and the share of memory."""
+
+    point: OperatingPoint
+    breakdown: Breakdown
+    service_times: Floats
+    memory: Floats
+
+
+def detail(placement: Placement, pair: Pair, point: Floats, load_qps: float) -> Detail:
+    """Return all about one schedule, a point of shape (8,), at a load."""
+    program, points = as_program(placement, point[None])
+    compiled = _program("detail", program, layout(pair), 1)
+    with jax.enable_x64(True):
+        return Detail(*jax.device_get(compiled(flat(pair), np.append(points[0], load_qps))))
+
+
+def as_program(placement: Placement, points: Floats) -> tuple[Placement, Floats]:
+    """Return the placement whose program is used, and the points as it reads them (``stages.PROGRAM``)."""
+    completed = points.copy()
+    for name, value in IMPLIED[placement].items():
+        completed[:, COLUMN[name]] = value
+    return PROGRAM[placement], completed
 
 
 def prepare(kind: Kind, placement: Placement, layout: Layout) -> None:
@@ -149,10 +164,12 @@ def _compile_gradient(placement: Placement, layout: Layout, size: int) -> Any:
 
 
 def _compile_detail(placement: Placement, layout: Layout, size: int) -> Any:
-    def detail(row: jax.Array, state: jax.Array) -> tuple[OperatingPoint, Breakdown]:
+    def detail(row: jax.Array, state: jax.Array) -> tuple[Any, ...]:
         pair, choice = layout.pair(row), Choice(*state[: len(FIELDS)])
         server = serve(placement, pair, choice)
-        return operating_point(server, state[len(FIELDS)]), breakdown(placement, pair, choice)
+        point = operating_point(server, state[len(FIELDS)])
+        net = server.network
+        return point, breakdown(placement, pair, choice), service_times(net), net.memory
 
     return _compiled(detail, (np.zeros(layout.width), np.zeros(len(FIELDS) + 1)), QUICKLY)
 

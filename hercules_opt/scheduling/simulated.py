@@ -8,27 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any, Final
+from functools import partial
 
-import jax
 import numpy as np
 import numpy.typing as npt
 
-from hercules_opt.hardware.compiling import COMPILER_OPTIONS
 from hercules_opt.hardware.packing import Pair
-from hercules_opt.hardware.stages import PROGRAM, Choice, network
 from hercules_opt.problem.models import Model
-from hercules_opt.problem.schedule import Placement, Schedule
+from hercules_opt.problem.schedule import Schedule
+from hercules_opt.scheduling.programs import detail
 from hercules_opt.scheduling.schedules import located
-from hercules_opt.scheduling.space import COLUMN, FIELDS
 from hercules_opt.simulation.stages import SizeSampler, Stage
 from hercules_opt.workloads.query_sizes import sample_sizes
 
 Floats = npt.NDArray[np.float64]
 
-#: Run once per schedule, the program gains nothing from being optimized, and compiles in half the time.
-_OPTIONS: Final = {**COMPILER_OPTIONS, "xla_backend_optimization_level": 0}
+#: Service times do not depend on the load that is asked about beside them.
+_SOME_LOAD_QPS = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,21 +63,18 @@ def simulated_servers(
 
 
 def _server(pair: Pair, model: Model, schedule: Schedule) -> SimulatedServer:
-    point = located(pair, schedule)[1].copy()
-    if schedule.placement == "cpu-accelerator":
-        # The program of this placement is the one with hot embeddings, of which it has none (``PROGRAM``).
-        point[COLUMN["hot_share"]] = 0.0
-    with jax.enable_x64(True):
-        numbers = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=np.float64), pair)
-        choice = Choice(*(point[column] for column in range(len(FIELDS))))
-        times, memory = jax.device_get(_compiled_times(PROGRAM[schedule.placement])(numbers, choice))
+    point = located(pair, schedule)[1]
+    found = detail(schedule.placement, pair, point, _SOME_LOAD_QPS)
     assert model.query_size is not None
+    first = 1 if schedule.placement == "accelerator" else 0
     stages = tuple(
-        _stage(name, node_s, servers, largest, fused=name == "accelerator")
-        for (name, servers, largest), node_s in zip(_shapes(schedule), times, strict=True)
+        _stage(name, coefficients, servers, largest, fused=name == "accelerator")
+        for (name, servers, largest), coefficients in zip(
+            _shapes(schedule), found.service_times[first:], strict=False
+        )
     )
     return SimulatedServer(
-        stages, schedule.batch_size, partial(sample_sizes, model.query_size), float(memory)
+        stages, schedule.batch_size, partial(sample_sizes, model.query_size), float(found.memory)
     )
 
 
@@ -95,25 +88,9 @@ def _shapes(schedule: Schedule) -> list[tuple[str, int, int]]:
     return [(name, servers, largest) for name, servers, largest in shapes if servers and largest]
 
 
-@lru_cache
-def _compiled_times(placement: Placement) -> Any:
-    def times(pair: Pair, choice: Choice) -> tuple[list[jax.Array], jax.Array]:
-        net = network(placement, pair, choice)
-        stages = (net.host, net.dense, net.fused)
-        return [stage.time_s for stage in stages if stage is not None], net.memory
-
-    return jax.jit(times, compiler_options=_OPTIONS)
-
-
-def _stage(name: str, node_s: Floats, servers: int, largest: int, *, fused: bool) -> Stage:
-    """Return a stage whose times are the parabolas of ``hardware.stages`` through ``node_s`` (3, 3)."""
-    by_busy = _parabola(np.arange(servers) / max(servers - 1, 1))
-    by_items = _parabola(np.arange(largest + 1) / largest)
-    return Stage(
-        servers, 1e3 * by_busy.T @ node_s @ by_items, fuse_items=largest if fused else None, name=name
-    )
-
-
-def _parabola(x: Floats) -> Floats:
-    """Return the weights at ``x`` of values at 0, 1/2 and 1, shape (3, len(x))."""
-    return np.stack([(2.0 * x - 1.0) * (x - 1.0), 4.0 * x * (1.0 - x), x * (2.0 * x - 1.0)])
+def _stage(name: str, coefficients: Floats, servers: int, largest: int, *, fused: bool) -> Stage:
+    """Return a stage whose times are the parabolas of ``hardware.stages``."""
+    by_busy = np.vander(np.arange(servers) / max(servers - 1, 1), 3, increasing=True)
+    by_items = np.vander(np.arange(largest + 1) / largest, 3, increasing=True)
+    times_ms = 1e3 * by_busy @ coefficients @ by_items.T
+    return Stage(servers, times_ms, fuse_items=largest if fused else None, name=name)

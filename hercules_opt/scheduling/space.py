@@ -143,7 +143,8 @@ class Space:
         for number, name in enumerate(FIELDS):
             column = points[:, number]
             if name in self.grids:
-                inside &= np.isin(column, self.grids[name])
+                grid = self.grids[name]
+                inside &= grid[np.minimum(np.searchsorted(grid, column), len(grid) - 1)] == column
             elif number in self.split_columns:
                 inside &= (column >= 1) & (column == np.floor(column))
             else:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from cost_programs import Programs, point
 
-from hercules_opt.hardware.compiling import COMPILER_OPTIONS
+from hercules_opt.hardware.compiling import OPTIMIZED
 from hercules_opt.hardware.operating_point import percentile_s
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.hardware.server import at_load, serve
-from hercules_opt.hardware.stages import Choice, time_at
+from hercules_opt.hardware.stages import Choice, service_times
 from hercules_opt.problem.catalogue import catalogue
 from hercules_opt.problem.schedule import Placement
 from hercules_opt.simulation.server import simulate_server
@@ -25,25 +25,35 @@ from hercules_opt.workloads.query_sizes import sample_sizes
 LARGEST, MOST = 4096, 20
 
 
+#: Servers and largest batch of each stage, from a schedule in the order of ``Choice``.
+SHAPES = {
+    "cpu": lambda s: [(s[0], s[4])],
+    "cpu-sd": lambda s: [(s[0], s[4]), (s[2], s[4])],
+    "accelerator": lambda s: [(s[5], s[6])],
+    "cpu-accelerator": lambda s: [(s[0], s[4]), (s[5], s[6])],
+}
+
+
 @lru_cache
 def compiled(placement: Placement) -> tuple[Any, Any]:
     """Return two programs: tables of service times, shape (20, items + 1), and percentiles at a load."""
 
     def tables(pair: Pair, schedule: jax.Array) -> list[jax.Array]:
         net = serve(placement, pair, Choice(*schedule)).network
-        items, busy = jnp.arange(LARGEST + 1.0), jnp.arange(1.0, MOST + 1.0)
+        times = service_times(net)[1 if placement == "accelerator" else 0 :]
         found = []
-        for stage in (net.host, net.dense, net.fused):
-            if stage is not None:
-                share = jnp.where(stage.servers > 1, (busy - 1) / jnp.maximum(stage.servers - 1, 1e-9), 0.0)
-                found.append(jax.vmap(time_at(stage, items).at)(share))
+        for (servers, largest), coefficients in zip(SHAPES[placement](schedule), times, strict=False):
+            share = jnp.arange(LARGEST + 1.0) / largest
+            busy = jnp.where(servers > 1, jnp.arange(MOST) / jnp.maximum(servers - 1, 1e-9), 0.0)
+            powers = [jnp.stack([jnp.ones_like(x), x, x * x]) for x in (busy, share)]
+            found.append(powers[0].T @ coefficients @ powers[1])
         return found
 
     def percentiles(pair: Pair, schedule: jax.Array, load: jax.Array) -> jax.Array:
         server = serve(placement, pair, Choice(*schedule))
         return percentile_s(server, at_load(server, load), jnp.array([0.05]))
 
-    return tuple(jax.jit(program, compiler_options=COMPILER_OPTIONS) for program in (tables, percentiles))
+    return tuple(jax.jit(program, compiler_options=OPTIMIZED) for program in (tables, percentiles))
 
 
 def p95_errors(

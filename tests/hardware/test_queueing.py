@@ -29,7 +29,7 @@ from hercules_opt.hardware.queueing import (
     tail,
     waiting_probability,
 )
-from hercules_opt.hardware.stages import Stage
+from hercules_opt.hardware.stages import Stage, surface, through
 from hercules_opt.problem.catalogue import catalogue
 from hercules_opt.workloads.query_sizes import size_distribution
 
@@ -37,11 +37,11 @@ _split = jax.jit(split, compiler_options=OPTIONS)
 
 
 @jax.jit
-def _tails(law: list[Cells], latencies: jax.Array) -> jax.Array:
+def _tails(law: Cells, latencies: jax.Array) -> jax.Array:
     return jax.vmap(lambda latency: tail(law, latency))(latencies)
 
 
-def tails(law: list[Cells], latencies: Any) -> np.ndarray:
+def tails(law: Cells, latencies: Any) -> np.ndarray:
     with jax.enable_x64(True):
         return np.asarray(_tails(law, np.atleast_1d(np.asarray(latencies, float))))
 
@@ -62,7 +62,8 @@ class Stationary:
         self.sizes = sizes
         self.stage = Stage(
             servers=np.float64(servers), cores=np.float64(1.0), max_items=np.float64(batch),
-            time_s=np.stack([times] * 3), full_s=np.zeros(3), channel=nothing, inside=nothing,
+            time_s=surface(np.stack([times] * 3)), full_s=through(0.0, 0.0, 0.0),
+            channel=nothing, inside=nothing,
         )  # fmt: skip
 
     def saturation_qps(self) -> float:
@@ -70,7 +71,7 @@ class Stationary:
             work = split_work(self.stage, self.sizes, self.stage.max_items)
             return float(split_saturation_qps(work, self.sizes))
 
-    def law(self, load_qps: float) -> tuple[list[Cells], Any]:
+    def law(self, load_qps: float) -> tuple[Cells, Any]:
         with jax.enable_x64(True):
             work = split_work(self.stage, self.sizes, self.stage.max_items)
             load = split_load(work, self.sizes, jnp.asarray(load_qps))
@@ -121,16 +122,19 @@ def test_batches_conserve_items(batch: float) -> None:
 # ---- The latency law ----
 
 
-def mixture(seed: int) -> list[Cells]:
+def mixture(seed: int) -> Cells:
+    """Three parts of five cells; in the first nobody waits, in the second all do."""
     rng = np.random.default_rng(seed)
-    found = []
-    for waits in (0.0, 1.0, 0.6):
-        edges = np.sort(rng.uniform(0.5, 4.0, 6))
-        weight = rng.dirichlet(np.ones(5)) / 3.0
-        with jax.enable_x64(True):
-            part = cells(edges, weight, np.float64(waits), np.float64(rng.uniform(0.3, 3.0)))
-            found.append(jax.tree.map(np.asarray, part))
-    return found
+    edges = np.sort(rng.uniform(0.5, 4.0, (3, 6)), axis=1)
+    weight = rng.dirichlet(np.ones(5), 3) / 3.0
+    waits, rate = np.array([[0.0], [1.0], [0.6]]), rng.uniform(0.3, 3.0, (3, 1))
+    with jax.enable_x64(True):
+        found = cells(edges, weight, waits, rate)
+        return Cells(*(np.asarray(column) for column in found))
+
+
+def parts(law: Cells) -> list[Cells]:
+    return [Cells(*(column[number] for column in law)) for number in range(len(law.waits))]
 
 
 def test_tail_against_quadrature() -> None:
@@ -139,11 +143,11 @@ def test_tail_against_quadrature() -> None:
         law = mixture(seed)
         for t in (0.2, 1.0, 2.2, 3.9, 8.0):
             expected = 0.0
-            for part in law:
+            for part in parts(law):
                 for lo, hi, weight in zip(part.lo_s, part.hi_s, part.weight, strict=True):
 
                     def miss(d: float, part: Cells = part, t: float = t) -> float:
-                        return 1.0 if d > t else float(part.waits) * math.exp(-float(part.rate) * (t - d))
+                        return 1.0 if d > t else part.waits[0] * math.exp(-part.rate[0] * (t - d))
 
                     inside = [t] if lo < t < hi else None
                     expected += float(weight) * quad(miss, lo, hi, points=inside)[0] / float(hi - lo)
@@ -153,10 +157,10 @@ def test_tail_against_quadrature() -> None:
 def test_percentiles_against_monte_carlo() -> None:
     """The quantiles of 400,000 draws from the same mixture, within their sampling error."""
     law, rng, draws = mixture(7), np.random.default_rng(0), []
-    for part in law:
+    for part in parts(law):
         for lo, hi, weight in zip(part.lo_s, part.hi_s, part.weight, strict=True):
             n = round(400_000 * float(weight))
-            waits = rng.exponential(1 / float(part.rate), n) * (rng.random(n) < float(part.waits))
+            waits = rng.exponential(1 / part.rate[0], n) * (rng.random(n) < part.waits[0])
             draws.append(rng.uniform(lo, hi, n) + waits)
     sample = np.concatenate(draws)
     for rank in (0.5, 0.95, 0.99):

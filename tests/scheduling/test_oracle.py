@@ -31,6 +31,9 @@ class TwoStages:
         self.evaluations = np.zeros(1, dtype=np.int64)
         self.full = 0
 
+    def may_beat(self, placement, pair, points, qps):
+        return np.ones(len(points), dtype=bool)
+
     def stage(self, number: int, points: Floats, unused: tuple[str, ...]) -> Floats:
         weight = self.weight[number].copy()
         weight[[COLUMN[name] for name in unused]] = 0.0
@@ -47,7 +50,7 @@ class TwoStages:
         qps = np.where(memory <= 1.0, 1.0 / (host + device), 0.0)
         return Evaluation(qps, np.full(len(points), -1.0), 1.0 / np.maximum(host, device), memory)
 
-    def serves(self, placement, pair, points, load_qps, ideal=None):
+    def serves(self, placement, pair, points, load_qps, ideal=None, size=0):
         host, device = self.times(points)
         if ideal == "host":
             host = 0.0 * host
@@ -72,7 +75,7 @@ class Needle(TwoStages):
         hit = self.hit(points)
         return Evaluation(np.where(hit, 3.0, 0.0), np.where(hit, -1.0, 1.0), 4.0 + 0.0 * hit, 0.5 + 0.0 * hit)
 
-    def serves(self, placement, pair, points, load_qps, ideal=None):
+    def serves(self, placement, pair, points, load_qps, ideal=None, size=0):
         unused = {None: (), "host": FIELDS[:4], "device": ("instances", "fused_items")}[ideal]
         return self.hit(points, unused) & (load_qps < 3.0)
 
@@ -155,7 +158,7 @@ def test_a_schedule_that_serves_meets_limits_below_its_throughput_and_not_above(
     evaluator = AnalyticalEvaluator([packed])
     qps = evaluator.evaluate("cpu", numbers, points).qps
     for load in np.quantile(qps[qps > 0], [0.1, 0.5, 0.9]):
-        serves = evaluator.serves("cpu", numbers, points, load)
+        serves = evaluator.serves("cpu", numbers, points, np.full(len(points), load))
         apart = np.abs(np.log(np.maximum(qps, 1e-9) / load)) > 1e-3
         assert np.array_equal(serves[apart], (qps > load)[apart])
 

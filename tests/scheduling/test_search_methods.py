@@ -28,6 +28,9 @@ class Hill:
     def height(self, pair, points):
         return 5.0 - ((np.log(points) - self.tops[pair]) ** 2).sum(axis=1)
 
+    def may_beat(self, placement, pair, points, qps):
+        return self.evaluate(placement, pair, points).qps > qps
+
     def evaluate(self, placement, pair, points) -> Evaluation:
         np.add.at(self.evaluations, pair, 1)
         height = self.height(pair, points)
