@@ -92,7 +92,7 @@ def gradient_program(placement: Placement, layout: Layout) -> Callable[[Floats, 
 
 
 class Detail(NamedTuple):
-    """A server at a load, where the time of a batch goes, ``stages.service_times``, and the share of memory."""
+    """A server at a load, where a batch takes its time, ``stages.service_times``, and the share of memory."""
 
     point: OperatingPoint
     breakdown: Breakdown
