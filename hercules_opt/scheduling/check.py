@@ -36,13 +36,14 @@ from hercules_opt.simulation.stages import FloatArray, Trace
 
 #: Queries of the longest run, and pieces where a query has many.
 MOST_QUERIES, MOST_PIECES = 200_000, 2_000_000
-#: Share of them that is looked at first: where that decides, the rest is spared.
-FIRST_LOOK = 0.2
 #: Near saturation a server forgets its start slowly: a run counts from this many queries times 1 / (1 -
 #: rho)^2, about twelve relaxation times of a queue with one server.
 STEADY = 50.0
 #: A rate that was stepped down is found within this share.
 RESOLUTION = 0.005
+#: Share of the queries that is looked at first, where it has ``FIRST_STEADY`` times 1 / (1 - rho)^2 of them:
+#: where that decides, the rest is spared.
+FIRST_LOOK, FIRST_STEADY = 0.2, 200.0
 #: Rates simulated per schedule at most.
 MOST_RATES = 10
 #: A rate below this share of the claim counts as none.
@@ -214,7 +215,7 @@ class _Target:
         """Simulate a rate: a first look where it is long enough and decides, else all queries."""
         queries = self.trace.items.size
         first = int(FIRST_LOOK * queries)
-        if _kept(first) * (1.0 - load_qps / self.saturation_qps) ** 2 >= STEADY:
+        if _kept(first) * (1.0 - load_qps / self.saturation_qps) ** 2 >= FIRST_STEADY:
             answer, decided = self._look(load_qps, first)
             if decided:
                 return answer
