@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hercules_opt.problem.schedule import Schedule
     from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
     from hercules_opt.provisioning.compare import Comparison, PlanSummary, compare
+    from hercules_opt.provisioning.diff import Churn, IntervalDiff, Move, PlanDiff, diff
     from hercules_opt.provisioning.plan import Plan
     from hercules_opt.provisioning.plan_files import load_plan, plan_to_json, save_plan, save_plan_csv
     from hercules_opt.provisioning.policies.greedy import Greedy
@@ -36,15 +37,19 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Audit": "provisioning.verify",
+    "Churn": "provisioning.diff",
     "Comparison": "provisioning.compare",
     "EfficiencyTable": "problem.table",
     "Greedy": "provisioning.policies.greedy",
     "InputError": "errors",
     "Instance": "problem.instance",
     "IntervalAudit": "provisioning.verify",
+    "IntervalDiff": "provisioning.diff",
     "LargestLoad": "simulation.largest_load",
+    "Move": "provisioning.diff",
     "PairEfficiency": "problem.table",
     "Plan": "provisioning.plan",
+    "PlanDiff": "provisioning.diff",
     "PlanSummary": "provisioning.compare",
     "Prediction": "scheduling.predict",
     "ProvisioningProblem": "provisioning.problem",
@@ -57,6 +62,7 @@ _HOMES = {
     "audit": "provisioning.verify",
     "catalogue": "problem.catalogue",
     "compare": "provisioning.compare",
+    "diff": "provisioning.diff",
     "json_schema": "problem.json_schema",
     "largest_load": "simulation.largest_load",
     "library_names": "problem.library",
@@ -76,15 +82,19 @@ _HOMES = {
 
 __all__ = [
     "Audit",
+    "Churn",
     "Comparison",
     "EfficiencyTable",
     "Greedy",
     "InputError",
     "Instance",
     "IntervalAudit",
+    "IntervalDiff",
     "LargestLoad",
+    "Move",
     "PairEfficiency",
     "Plan",
+    "PlanDiff",
     "PlanSummary",
     "Prediction",
     "ProvisioningProblem",
@@ -98,6 +108,7 @@ __all__ = [
     "audit",
     "catalogue",
     "compare",
+    "diff",
     "json_schema",
     "largest_load",
     "library_names",

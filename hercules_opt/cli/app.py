@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from hercules_opt._version import __version__
 from hercules_opt.cli.compare import compare
+from hercules_opt.cli.diff import diff
 from hercules_opt.cli.errors import ExitCode, guarded, interruptible
 from hercules_opt.cli.instances import instances
 from hercules_opt.cli.output import write_stdout
@@ -79,7 +80,7 @@ def command_line() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     commands: tuple[Callable[..., ExitCode], ...] = (
-        run, profile, provision, compare, verify, validate, instances,
+        run, profile, provision, compare, diff, verify, validate, instances,
     )  # fmt: skip
     for command in commands:
         app.command()(interruptible(command))

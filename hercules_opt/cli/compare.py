@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hercules_opt.cli.errors import ExitCode
-from hercules_opt.cli.files import read_plan, read_problem
+from hercules_opt.cli.files import plan_names, read_plan, read_problem
 from hercules_opt.cli.options import InstanceArgument, JsonOption, SeedOption, TableOption
 from hercules_opt.cli.output import show, show_json
 from hercules_opt.cli.tables import given_table
@@ -41,7 +41,8 @@ def compare(
     day = load_instance(instance)
     rates = given_table(day, table)
     problem = read_problem(day, rates, table)
-    read = {name: read_plan(path, problem) for name, path in zip(_names(plans), plans, strict=True)}
+    _refuse_twice(plans)
+    read = {name: read_plan(path, problem) for name, path in zip(plan_names(plans), plans, strict=True)}
     audits = tuple(audit(problem, plan) for plan in read.values())
     for path, found in zip(plans, audits, strict=True):
         _refuse_stranger(path, found)
@@ -54,16 +55,10 @@ def compare(
     return ExitCode.VIOLATIONS if report.violations else ExitCode.DONE
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each plan: its file's without the ending, or the whole path if two are alike."""
-    stems = [path.stem for path in paths]
-    if len(set(stems)) == len(stems):
-        return stems
-    whole = [str(path) for path in paths]
+def _refuse_twice(paths: Sequence[Path]) -> None:
     for path in paths:
-        if whole.count(str(path)) > 1:
+        if list(paths).count(path) > 1:
             raise InputError("a plan may be given only once", where=path)
-    return whole
 
 
 def _refuse_stranger(path: Path, audit: Audit) -> None:

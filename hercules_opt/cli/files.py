@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,12 @@ def read_plan(path: Path, problem: ProvisioningProblem) -> Plan:
     return (
         load_plan(path) if checked_ending(path, (".csv", ".json")) == ".json" else load_counts(path, problem)
     )
+
+
+def plan_names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each plan: its file's without the ending, or the whole path if two are alike."""
+    stems = [path.stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
 
 
 def read_problem(instance: Instance, table: EfficiencyTable | None, path: Path | None) -> ProvisioningProblem:

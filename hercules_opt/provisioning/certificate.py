@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 #: ``bound``: a lower bound on power in W. ``infeasible``: no plan covers; powers count as zero, every leaf is
-#: above zero.
-CertificateKind = Literal["bound", "infeasible"]
+#: above zero. ``shortfall``: a lower bound on the total shortfall in QPS; powers count as zero, every missing
+#: QPS as one.
+CertificateKind = Literal["bound", "infeasible", "shortfall"]
 
 #: Deepest nesting of branches.
 MOST_DEPTH = 200
@@ -28,9 +29,11 @@ class Leaf:
     Parameters
     ----------
     multipliers
-        Price per server of each type, at least 0, in W (without unit in an infeasibility proof).
+        Price per server of each type, at least 0, in W (QPS in a proof of a shortfall, without unit in one
+        of infeasibility).
     least
-        Lower bound on each model's power plus prices in the leaf's box; ``None`` where nothing in it covers.
+        Lower bound on each model's power (or missing QPS) plus prices in the leaf's box; ``None`` where
+        nothing in it covers.
     listed
         Lower bound on the power of every plan in the box, to be shown by listing; ``None`` where the bound is
         that of the prices.
@@ -57,7 +60,7 @@ Node = Leaf | Branch
 
 @dataclass(frozen=True)
 class Certificate:
-    """A proof for one interval; ``bound`` is in W, ``None`` in an infeasibility proof."""
+    """A proof for one interval; ``bound`` is in W or QPS, ``None`` in an infeasibility proof."""
 
     kind: CertificateKind
     bound: float | None

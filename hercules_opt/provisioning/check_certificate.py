@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, Leaf, Node
+from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, CertificateKind, Leaf, Node
 from hercules_opt.provisioning.check_listing import ListingError, Offer, nothing_below
 
 #: Partial covers looked at for one model at one leaf before giving up.
@@ -81,21 +81,38 @@ def proven_bound_w(data: IntervalData, certificate: Certificate) -> Fraction:
     CertificateError
         If a part is malformed, or claims more than is true.
     """
-    bounds = [value for value in _leaf_values(data, certificate, with_power=True) if value is not None]
+    bounds = [value for value in _leaf_values(data, certificate) if value is not None]
     if not bounds:
         raise CertificateError("every leaf is empty: it is a proof of infeasibility, not of a bound")
     unit = _unit([power for row in data.powers_w for power in row])
     return math.ceil(min(bounds) / unit) * unit
 
 
+def proven_shortfall_qps(data: IntervalData, certificate: Certificate) -> Fraction:
+    """Return the lower bound on the total shortfall in QPS that a certificate proves.
+
+    Every load can be missed, so no leaf is empty but for an empty box.
+
+    Raises
+    ------
+    CertificateError
+        If a part is malformed, or claims more than is true.
+    """
+    bounds = [value for value in _leaf_values(data, certificate) if value is not None]
+    if not bounds:
+        raise CertificateError("every leaf is empty, but any load can be missed")
+    unit = _unit([*(rate for row in data.rates_qps for rate in row), *data.required_qps])
+    return max(Fraction(0), math.ceil(min(bounds) / unit) * unit)
+
+
 def check_infeasible(data: IntervalData, certificate: Certificate) -> None:
     """Raise ``CertificateError`` unless a certificate proves that nothing covers the interval."""
-    for value in _leaf_values(data, certificate, with_power=False):
+    for value in _leaf_values(data, certificate):
         if value is not None and value <= 0:
             raise CertificateError(f"a leaf proves {float(value):g}, which is not above zero")
 
 
-def _leaf_values(data: IntervalData, certificate: Certificate, *, with_power: bool) -> list[Fraction | None]:
+def _leaf_values(data: IntervalData, certificate: Certificate) -> list[Fraction | None]:
     """Return every leaf's bound, ``None`` for one whose box holds no cover."""
     models, types = len(data.required_qps), len(data.available)
     whole = _Range(((0,) * types,) * models, (data.available,) * models)
@@ -104,7 +121,7 @@ def _leaf_values(data: IntervalData, certificate: Certificate, *, with_power: bo
     while waiting:
         node, box, depth = waiting.pop()
         if isinstance(node, Leaf):
-            values.append(None if box.empty else _leaf_value(data, node, box, with_power))
+            values.append(None if box.empty else _leaf_value(data, node, box, certificate.kind))
             continue
         if not (0 <= node.model < models and 0 <= node.server_type < types and node.count >= 0):
             raise CertificateError("a branch names a pair or a count that does not exist")
@@ -115,7 +132,7 @@ def _leaf_values(data: IntervalData, certificate: Certificate, *, with_power: bo
     return values
 
 
-def _leaf_value(data: IntervalData, leaf: Leaf, box: _Range, with_power: bool) -> Fraction | None:
+def _leaf_value(data: IntervalData, leaf: Leaf, box: _Range, kind: CertificateKind) -> Fraction | None:
     models, types = len(data.required_qps), len(data.available)
     if len(leaf.multipliers) != types or len(leaf.least) != models:
         raise CertificateError("a leaf has the wrong number of figures")
@@ -127,9 +144,11 @@ def _leaf_value(data: IntervalData, leaf: Leaf, box: _Range, with_power: bool) -
     least = [None if claimed is None else Fraction(repr(float(claimed))) for claimed in leaf.least]
     offers: list[Offer] = []
     for m in range(models):
-        powers = data.powers_w[m] if with_power else (Fraction(0),) * types
+        powers = data.powers_w[m] if kind == "bound" else (Fraction(0),) * types
         costs = tuple(power + price for power, price in zip(powers, prices, strict=True))
         offer = Offer(data.rates_qps[m], costs, data.required_qps[m], box.low[m], box.high[m])
+        if kind == "shortfall":
+            offer = _with_missing(offer)
         if not _none_below(offer, least[m]):
             claim = "no cover at all" if least[m] is None else f"no cover below {leaf.least[m]!r}"
             raise CertificateError(f"a leaf claims {claim} for model {m}, and there is one")
@@ -139,6 +158,8 @@ def _leaf_value(data: IntervalData, leaf: Leaf, box: _Range, with_power: bool) -
         return None
     idle = sum((price * count for price, count in zip(prices, data.available, strict=True)), Fraction(0))
     total = sum(paid, Fraction(0)) - idle
+    if kind == "shortfall" and leaf.listed is not None:
+        raise CertificateError("a proof of a shortfall lists covers")
     if leaf.listed is None or total >= (listed := Fraction(repr(float(leaf.listed)))):
         return total
     try:
@@ -148,6 +169,20 @@ def _leaf_value(data: IntervalData, leaf: Leaf, box: _Range, with_power: bool) -
     if not proven:
         raise CertificateError(f"a leaf claims no plan below {leaf.listed!r}, and there is one")
     return listed
+
+
+def _with_missing(offer: Offer) -> Offer:
+    """Return an offer with one more type, of which each server is a piece of what may be missing."""
+    if offer.need <= 0:
+        return offer
+    piece = _unit([*offer.rates, offer.need])
+    return Offer(
+        (*offer.rates, piece),
+        (*offer.costs, piece),
+        offer.need,
+        (*offer.low, 0),
+        (*offer.high, int(offer.need / piece)),
+    )
 
 
 def _none_below(offer: Offer, least: Fraction | None) -> bool:
