@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hercules_opt.provisioning.check_certificate import IntervalData
+
 if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import IntArray, ProvisioningProblem
 
@@ -178,6 +180,19 @@ class ExactProblem:
             (value * hours for value, hours in zip(values, self.durations_h, strict=True)), Fraction(0)
         )
         return total / sum(self.durations_h)
+
+
+def exact_data(interval: ExactInterval) -> IntervalData:
+    """Return an interval as ``check_certificate`` takes it, in QPS and watts."""
+    return IntervalData(
+        tuple(
+            tuple(rate * weight for rate in row)
+            for row, weight in zip(interval.rates, interval.weights, strict=True)
+        ),
+        tuple(tuple(cost * interval.cost_unit for cost in row) for row in interval.costs),
+        tuple(load * weight for load, weight in zip(interval.required, interval.weights, strict=True)),
+        interval.available,
+    )
 
 
 def as_array(counts: Rows) -> IntArray:

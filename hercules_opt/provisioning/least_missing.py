@@ -26,7 +26,7 @@ from hercules_opt.provisioning.exact import ExactInterval, Rows, common_unit, ex
 if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import FloatArray
 
-_NODE_LIMIT = 300
+_NODE_LIMIT = 200
 _ROUND_LIMIT = 60
 _KNAPSACK_NODES = 20_000
 _WHOLE = 1e-6
@@ -116,12 +116,14 @@ class _Search:
     def run(self) -> _Part:
         root = self._part(Box.whole(self.interval), None)
         queue = [(root.bound or Fraction(0), 0, root)]
-        nodes = 1
+        nodes = next_plan = 1
         while queue and nodes < _NODE_LIMIT and not self.effort.expired:
             bound, _, part = heapq.heappop(queue)
             if self._enough(bound):
                 break
-            self._combine(part)
+            if nodes >= next_plan:
+                next_plan *= 2
+                self._combine(part)
             split = _split(part.mixture, self._branch_weights)
             if self._enough(bound) or split is None or part.depth == MOST_DEPTH:
                 continue
