@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
     from hercules_opt.provisioning.compare import Comparison, PlanSummary, compare
     from hercules_opt.provisioning.diff import Churn, IntervalDiff, Move, PlanDiff, diff
+    from hercules_opt.provisioning.explain import Addition, Explanation, LoadCut, Shortfall, explain
     from hercules_opt.provisioning.plan import Plan
     from hercules_opt.provisioning.plan_files import load_plan, plan_to_json, save_plan, save_plan_csv
     from hercules_opt.provisioning.policies.greedy import Greedy
@@ -36,16 +37,19 @@ if TYPE_CHECKING:
     from hercules_opt.simulation.stages import Stage, Trace
 
 _HOMES = {
+    "Addition": "provisioning.explain",
     "Audit": "provisioning.verify",
     "Churn": "provisioning.diff",
     "Comparison": "provisioning.compare",
     "EfficiencyTable": "problem.table",
+    "Explanation": "provisioning.explain",
     "Greedy": "provisioning.policies.greedy",
     "InputError": "errors",
     "Instance": "problem.instance",
     "IntervalAudit": "provisioning.verify",
     "IntervalDiff": "provisioning.diff",
     "LargestLoad": "simulation.largest_load",
+    "LoadCut": "provisioning.explain",
     "Move": "provisioning.diff",
     "PairEfficiency": "problem.table",
     "Plan": "provisioning.plan",
@@ -56,6 +60,7 @@ _HOMES = {
     "Schedule": "problem.schedule",
     "ScheduleResult": "scheduling.optimize",
     "ServerRun": "simulation.server",
+    "Shortfall": "provisioning.explain",
     "Stage": "simulation.stages",
     "Trace": "simulation.stages",
     "Violation": "provisioning.verify",
@@ -63,6 +68,7 @@ _HOMES = {
     "catalogue": "problem.catalogue",
     "compare": "provisioning.compare",
     "diff": "provisioning.diff",
+    "explain": "provisioning.explain",
     "json_schema": "problem.json_schema",
     "largest_load": "simulation.largest_load",
     "library_names": "problem.library",
@@ -81,16 +87,19 @@ _HOMES = {
 }
 
 __all__ = [
+    "Addition",
     "Audit",
     "Churn",
     "Comparison",
     "EfficiencyTable",
+    "Explanation",
     "Greedy",
     "InputError",
     "Instance",
     "IntervalAudit",
     "IntervalDiff",
     "LargestLoad",
+    "LoadCut",
     "Move",
     "PairEfficiency",
     "Plan",
@@ -101,6 +110,7 @@ __all__ = [
     "Schedule",
     "ScheduleResult",
     "ServerRun",
+    "Shortfall",
     "Stage",
     "Trace",
     "Violation",
@@ -109,6 +119,7 @@ __all__ = [
     "catalogue",
     "compare",
     "diff",
+    "explain",
     "json_schema",
     "largest_load",
     "library_names",

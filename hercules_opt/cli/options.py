@@ -41,6 +41,12 @@ SolverOption = Annotated[
         help="auto, branch-and-price, highs, ortools-highs, scip, cp-sat, cbc or glpk.",
     ),
 ]
+AllowShortfallOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-shortfall", help="Where nothing covers, miss the fewest QPS in total, then the least power."
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
 ]

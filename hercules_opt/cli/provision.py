@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hercules_opt.cli.errors import ExitCode
+from hercules_opt.cli.explaining import explained
 from hercules_opt.cli.files import check_output, read_problem
 from hercules_opt.cli.options import (
     DEFAULT_GAP,
+    AllowShortfallOption,
     GapOption,
     InstanceArgument,
     JsonOption,
@@ -26,6 +28,7 @@ from hercules_opt.cli.tables import given_table
 if TYPE_CHECKING:
     from hercules_opt.problem.instance import Instance
     from hercules_opt.problem.table import EfficiencyTable
+    from hercules_opt.provisioning.explain import Explanation
     from hercules_opt.provisioning.plan import Plan
 
 
@@ -40,9 +43,13 @@ def provision(
     solver: SolverOption = "auto",
     gap: GapOption = DEFAULT_GAP,
     time_limit_s: TimeLimitOption = None,
+    allow_shortfall: AllowShortfallOption = False,
     as_json: JsonOption = False,
 ) -> ExitCode:
-    """Choose the servers of every interval by one policy."""
+    """Choose the servers of every interval by one policy.
+
+    Where it does not cover every interval, say why and what would help.
+    """
     from hercules_opt.problem.loading import load_instance
 
     check_output(out, (".csv", ".json"))
@@ -53,16 +60,18 @@ def provision(
 
     with progress_bar(policy) as progress:
         plan = solve(
-            problem, policy=policy, solver=solver, gap=gap, time_limit_s=time_limit_s, progress=progress
-        )
+            problem, policy=policy, solver=solver, gap=gap, time_limit_s=time_limit_s,
+            allow_shortfall=allow_shortfall, progress=progress,
+        )  # fmt: skip
     if out is not None:
         _write(plan, out)
-    print_plan(day, rates, plan, as_json=as_json)
+    why = None if allow_shortfall else explained(problem, plan, time_limit_s)
+    print_plan(day, rates, plan, why, as_json=as_json)
     if out is not None:
         tell(f"wrote {out}")
     keep = f"hercules-opt verify {instance} {out}" if out else "add --out plan.json to keep the plan"
     hint(f"\nNext: {keep}")
-    return tell_ending(plan)
+    return tell_ending(plan, allow_shortfall=allow_shortfall)
 
 
 def _write(plan: Plan, out: Path) -> None:
@@ -74,19 +83,31 @@ def _write(plan: Plan, out: Path) -> None:
         save_plan(plan, out)
 
 
-def print_plan(instance: Instance, table: EfficiencyTable | None, plan: Plan, *, as_json: bool) -> None:
-    """Print one plan: terms, intervals, use of the server types, proof."""
+def print_plan(
+    instance: Instance,
+    table: EfficiencyTable | None,
+    plan: Plan,
+    why: Explanation | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print one plan: terms, intervals, use of the server types, proof, and why it does not cover the day."""
     from rich.text import Text
 
     from hercules_opt.provisioning.plan_files import plan_to_json
     from hercules_opt.reporting.audits import proof_line
+    from hercules_opt.reporting.explanations import explanation_document, explanation_page
     from hercules_opt.reporting.plans import intervals_grid, mean_line, use_grid
     from hercules_opt.reporting.terms import terms_document, terms_page
 
     if as_json:
-        show_json("provision", {**terms_document(instance, table, [plan]), "plan": plan_to_json(plan)})
+        terms = terms_document(instance, table, [plan])
+        explanation = None if why is None else explanation_document(why)
+        show_json("provision", {**terms, "plan": plan_to_json(plan), "explanation": explanation})
         return
     show(
         terms_page(instance, table, [plan]), Text(), intervals_grid(instance, plan), Text(),
         use_grid(instance, {plan.policy: plan}), Text(), Text(mean_line(plan)), Text(proof_line(plan, None)),
     )  # fmt: skip
+    if why is not None:
+        show(Text(), *explanation_page(instance, why))

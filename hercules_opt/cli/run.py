@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hercules_opt.cli.errors import ExitCode
+from hercules_opt.cli.explaining import explained
 from hercules_opt.cli.files import Writer, check_folder, read_problem, write_folder
 from hercules_opt.cli.options import (
     DEFAULT_GAP,
     CheckOption,
+    AllowShortfallOption,
     GapOption,
     InstanceArgument,
     JsonOption,
@@ -29,6 +31,7 @@ from hercules_opt.cli.tables import found_table
 if TYPE_CHECKING:
     from hercules_opt.problem.instance import Instance
     from hercules_opt.problem.table import EfficiencyTable
+    from hercules_opt.provisioning.explain import Explanation
     from hercules_opt.provisioning.plan import Plan
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.reporting.day import DayReport
@@ -47,9 +50,13 @@ def run(
     time_limit_s: TimeLimitOption = None,
     seed: SeedOption = 0,
     check: CheckOption = True,
+    allow_shortfall: AllowShortfallOption = False,
     as_json: JsonOption = False,
 ) -> ExitCode:
-    """Plan a day: hercules and greedy, both verified, and compared."""
+    """Plan a day: hercules and greedy, both verified, and compared.
+
+    Where no plan covers every interval, say why and what would help.
+    """
     from hercules_opt.problem.loading import load_instance
 
     if out is not None:
@@ -60,14 +67,18 @@ def run(
     from hercules_opt.provisioning.provision import provision
 
     with progress_bar("hercules") as progress:
-        plan = provision(problem, gap=gap, time_limit_s=time_limit_s, progress=progress)
+        plan = provision(
+            problem, gap=gap, time_limit_s=time_limit_s, allow_shortfall=allow_shortfall, progress=progress
+        )
     try:
         report = None if plan.stopped_by == "interrupt" else _report(day, table, problem, plan, seed)
+        why = None if allow_shortfall else explained(problem, plan, time_limit_s)
     except KeyboardInterrupt:
         report = None
     if report is None:
         return _interrupted(day, table, plan, out, as_json=as_json)
-    return _finished(report, instance, out, as_json=as_json)
+    ending = _finished(report, why, instance, out, as_json=as_json)
+    return ending if ending else tell_ending(plan, allow_shortfall=allow_shortfall)
 
 
 def _report(
@@ -85,11 +96,15 @@ def _report(
     return DayReport(day, table, plans, audits, comparison)
 
 
-def _finished(report: DayReport, instance: str, out: Path | None, *, as_json: bool) -> ExitCode:
+def _finished(
+    report: DayReport, why: Explanation | None, instance: str, out: Path | None, *, as_json: bool
+) -> ExitCode:
     from hercules_opt.provisioning.plan_files import save_plan
     from hercules_opt.reporting.day import day_document, day_page
+    from hercules_opt.reporting.explanations import explanation_document, explanation_page
 
-    content = day_document(report)
+    explanation = None if why is None else explanation_document(why)
+    content = {**day_document(report), "explanation": explanation}
     if out is not None:
         writers: dict[str, Writer] = {
             "table.csv": report.table.to_csv,
@@ -102,12 +117,13 @@ def _finished(report: DayReport, instance: str, out: Path | None, *, as_json: bo
         show_json("run", content)
     else:
         show(*day_page(report))
+        if why is not None:
+            show("", *explanation_page(report.instance, why))
         _hint_next(instance, out)
-    ending = tell_ending(report.plans["hercules"])
     if report.violations:
         tell("a plan of ours is not true: this is a bug, please report it with the input")
         return ExitCode.VIOLATIONS
-    return ending
+    return ExitCode.DONE
 
 
 def _interrupted(
@@ -118,7 +134,7 @@ def _interrupted(
 
     if out is not None:
         _write(out, {"table.csv": table.to_csv, "plan-hercules.json": partial(save_plan, plan)})
-    print_plan(day, table, plan, as_json=as_json)
+    print_plan(day, table, plan, None, as_json=as_json)
     if plan_exit_code(plan) != ExitCode.INTERRUPTED:
         tell("interrupted before the comparison; the plan of hercules is whole")
     else:

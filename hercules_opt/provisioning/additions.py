@@ -13,7 +13,8 @@ from fractions import Fraction
 from typing import Literal
 
 from hercules_opt.provisioning.branch_and_price import least_power
-from hercules_opt.provisioning.check_certificate import CertificateError, check_infeasible, proven_bound_w
+from hercules_opt.provisioning.check_certificate import CertificateError, proven_bound_w
+from hercules_opt.provisioning.coverable import coverable
 from hercules_opt.provisioning.covering import solve_exactly
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact_data
@@ -50,13 +51,12 @@ def fewest_servers(
     if solved.values is None:
         if not solved.infeasible:
             return None
-        proven = any(_fewest_alone(interval, most, None, effort) is None for interval in intervals)
+        proven = any(coverable(interval, effort).certificate is not None for interval in wider)
         return FewestServers(None, 0, "proven" if proven else "claimed")
     added = tuple(int(value) for value in solved.values[: len(most)])
     total, at_least = sum(added), 0
     for interval, counts in zip(intervals, _counts(wider, solved.values[len(most) :]), strict=True):
-        alone = _fewest_alone(interval, most, _split(counts, interval.available), effort)
-        at_least = max(at_least, alone or 0)
+        at_least = max(at_least, _fewest_alone(interval, most, _split(counts, interval.available), effort))
         if at_least >= total:
             return FewestServers(added, total, "proven")
     is_claimed = solved.stopped_by is None and solved.bound is not None and solved.bound > total - 1
@@ -129,10 +129,8 @@ def _day_program(
     return Program(tuple(columns), tuple(rows))
 
 
-def _fewest_alone(
-    interval: ExactInterval, most: Sequence[int], known: Rows | None, effort: Effort
-) -> int | None:
-    """Return a proven lower bound on the added servers for one interval; ``None``: proven that none do.
+def _fewest_alone(interval: ExactInterval, most: Sequence[int], known: Rows, effort: Effort) -> int:
+    """Return a proven lower bound on the added servers for one interval; ``known`` are counts that cover.
 
     Each type stands twice in the program: as it is there, for nothing, and added, at a cost of one.
     """
@@ -145,12 +143,9 @@ def _fewest_alone(
         available=(*interval.available, *most),
     )
     certificate = least_power(twice, known, Effort(0.0, effort.deadline_s)).certificate
-    if certificate is None:
+    if certificate is None or certificate.kind != "bound":
         return 0
     try:
-        if certificate.kind == "bound":
-            return int(proven_bound_w(exact_data(twice), certificate))
-        check_infeasible(exact_data(twice), certificate)
+        return int(proven_bound_w(exact_data(twice), certificate))
     except CertificateError:
         return 0
-    return None

@@ -38,7 +38,7 @@ def coverable(interval: ExactInterval, effort: Effort) -> Coverable:
     proof = prove_infeasible(interval, effort)
     if proof.counts is not None:
         return Coverable(proof.counts)
-    if proof.certificate is not None and _holds(interval, proof.certificate):
+    if proof.certificate is not None and proves_infeasible(interval, proof.certificate):
         return Coverable(None, True, proof.certificate)
     if effort.expired:
         return Coverable()
@@ -46,7 +46,10 @@ def coverable(interval: ExactInterval, effort: Effort) -> Coverable:
     return Coverable(found.counts, found.infeasible)
 
 
-def _holds(interval: ExactInterval, certificate: Certificate) -> bool:
+def proves_infeasible(interval: ExactInterval, certificate: Certificate) -> bool:
+    """Return whether a certificate, recomputed, proves that nothing covers."""
+    if certificate.kind != "infeasible":
+        return False
     try:
         check_infeasible(exact_data(interval), certificate)
     except CertificateError:

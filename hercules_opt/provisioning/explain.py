@@ -12,7 +12,7 @@ from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.additions import FewestServers, Label, fewest_servers
 from hercules_opt.provisioning.check_certificate import CertificateError, proven_shortfall_qps
-from hercules_opt.provisioning.coverable import coverable
+from hercules_opt.provisioning.coverable import coverable, proves_infeasible
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, ExactProblem, Rows, exact_data, float_at_most
 from hercules_opt.provisioning.least_missing import least_missing, missed_qps
@@ -109,8 +109,8 @@ class Explanation:
     unserved
         Models with a load in one of these intervals that no server type can serve.
     addition
-        The fewest servers over all types that repair the day; ``None`` if it was not decided, or nothing needs
-        repair.
+        The fewest servers over all types that repair the day; ``None`` if it was not decided, or nothing is
+        to be repaired.
     by_type
         The same with servers of one type only; types that were not decided are absent.
     all_loads
@@ -217,11 +217,17 @@ class _Search:
         for t in suspects:
             interval = self.exact.intervals[t]
             if interval not in known:
-                answer = coverable(interval, self._share())
-                known[interval] = fine if answer.counts else short if answer.infeasible else undecided
+                known[interval] = short
+                if not self._plan_proves(t):
+                    answer = coverable(interval, self._share())
+                    known[interval] = fine if answer.counts else short if answer.infeasible else undecided
             known[interval].append(t)
             self._step()
         return fine, undecided, short
+
+    def _plan_proves(self, t: int) -> bool:
+        certificate = None if self.plan is None else self.plan.certificate[t]
+        return certificate is not None and proves_infeasible(self.exact.intervals[t], certificate)
 
     def _shortfall(self, t: int) -> Shortfall:
         interval, effort = self.exact.intervals[t], self._share()
@@ -299,7 +305,7 @@ class _Search:
         return together, {name: entry for name, entry in alone.items() if entry is not None}
 
     def _cut(self, hardest: Sequence[int], models: Sequence[int]) -> LoadCut | None:
-        """Return the least of the intervals' factors; an interval that carries the least so far is no worse."""
+        """Return the least of the intervals' factors; one that carries the least so far has no lower one."""
         binding: tuple[int, LargestFactor] | None = None
         effort = self._share()
         self._step()

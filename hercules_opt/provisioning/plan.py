@@ -135,6 +135,22 @@ class Plan:
         """Which intervals the plan says it covers, shape (t,)."""
         return np.array([status in ("optimal", "feasible") for status in self.interval_status], dtype=bool)
 
+    @property
+    def shortfall_bound(self) -> FloatArray:
+        """What any plan misses at least in total by the certificates, in QPS, shape (t,); NaN without one."""
+        bounds = [
+            entry.bound if entry is not None and entry.kind == "shortfall" else None
+            for entry in self.certificate
+        ]
+        return np.array([np.nan if bound is None else bound for bound in bounds], dtype=np.float64)
+
+    @property
+    def misses_least(self) -> bool:
+        """Whether no plan misses less in total in any interval, by its own certificates, within 1e-6."""
+        missed = self.shortfall.sum(axis=1)
+        least = self.shortfall_bound >= missed * (1 - OPTIMAL_GAP) - 1e-12 * missed
+        return bool((self.covered | least).all())
+
     def to_frame(self) -> pd.DataFrame:
         """Return the counts above zero as rows of interval, server_type, model, count."""
         import pandas as pd

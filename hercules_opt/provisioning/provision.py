@@ -25,6 +25,7 @@ from hercules_opt.provisioning.policies import (
     policy_named,
 )
 from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
+from hercules_opt.provisioning.shortfall_first import shortfall_first
 from hercules_opt.provisioning.solvers import SOLVERS
 
 #: What can be minimized.
@@ -46,6 +47,7 @@ def provision(
     gap: float = 1e-6,
     time_limit_s: float | None = None,
     objective: str = "power",
+    allow_shortfall: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Plan:
@@ -74,6 +76,10 @@ def provision(
         gets the greedy answer.
     objective
         ``"power"``: provisioned power.
+    allow_shortfall
+        Where nothing covers, prove the least total shortfall in QPS, over all models, and reach it with the
+        least power (that by a solver's word). Such an interval is still called infeasible;
+        ``Plan.shortfall_bound`` holds what is proven. Needs the policy hercules.
     workers
         Most intervals to solve at the same time, each in a process of its own; by default as many as there
         are usable cores. Quick problems are solved in this process whatever it says. The plan does not depend
@@ -99,6 +105,9 @@ def provision(
     solver_name = _checked_solver(solver, chosen)
     if isinstance(chosen, Hercules) and solver_name in SOLVERS:
         chosen = WholeProgram(solver_name)
+    if allow_shortfall and not isinstance(chosen, Hercules | WholeProgram):
+        hint = "Only hercules finds the least shortfall; what other policies miss, their plans say anyway."
+        raise InputError("needs the policy hercules", where="allow_shortfall", found=chosen.name, hint=hint)
     if objective not in OBJECTIVES:
         hint = nearest_name(str(objective), OBJECTIVES)
         raise InputError("unknown objective", where="objective", found=objective, hint=hint)
@@ -109,10 +118,11 @@ def provision(
         raise InputError("must be a whole number, at least 1", where="workers", found=workers)
     data = as_problem(problem, table)
     exact_problem = ExactProblem.of(data)
+    effort = Effort.within(gap, time_limit_s)
     try:
-        answers, interrupted = _solve_all(
-            exact_problem, chosen, Effort.within(gap, time_limit_s), workers or usable_cores(), progress
-        )
+        answers, interrupted = _solve_all(exact_problem, chosen, effort, workers or usable_cores(), progress)
+        if allow_shortfall and not interrupted:
+            answers, interrupted = _missing_least(exact_problem, answers, effort)
     finally:
         if isinstance(chosen, WholeProgram):
             chosen.close()
@@ -144,6 +154,27 @@ def _solve_all(
                 greedy = Greedy().solve(interval, effort)
                 done[interval] = IntervalAnswer(greedy.counts, stopped_by="interrupt")
     return [done[interval] for interval in problem.intervals], interrupted
+
+
+def _missing_least(
+    problem: ExactProblem, answers: Sequence[IntervalAnswer], effort: Effort
+) -> tuple[list[IntervalAnswer], bool]:
+    """Let the answers of what nothing covers miss as little as can be; say whether the user interrupted."""
+    short = {
+        interval: answer
+        for interval, answer in zip(problem.intervals, answers, strict=True)
+        if answer.infeasible
+    }
+    done: dict[ExactInterval, IntervalAnswer] = {}
+    interrupted = False
+    try:
+        for interval, answer in short.items():
+            share = _share(effort, len(short) - len(done))
+            done[interval] = shortfall_first(interval, answer, share)
+    except KeyboardInterrupt:
+        interrupted = True
+    pairs = zip(problem.intervals, answers, strict=True)
+    return [done.get(interval, answer) for interval, answer in pairs], interrupted
 
 
 def _solved(

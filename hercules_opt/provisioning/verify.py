@@ -21,6 +21,7 @@ from hercules_opt.provisioning.check_certificate import (
     IntervalData,
     check_infeasible,
     proven_bound_w,
+    proven_shortfall_qps,
 )
 from hercules_opt.provisioning.plan import BOUND_SOURCES, OPTIMAL_GAP, STATUSES, Plan, Status
 from hercules_opt.provisioning.problem import FloatArray, ProvisioningProblem, as_problem
@@ -156,6 +157,7 @@ class _Check:
             for load in problem.load_qps
         ]
         self.true_power = [self._power(t) for t in range(len(self.data))]
+        #: What certificates prove, in W (of a shortfall, in QPS), or what is wrong with them.
         self.proofs: dict[tuple[IntervalData, Certificate], tuple[Fraction | None, str | None]] = {}
 
     def run(self) -> Audit:
@@ -275,7 +277,7 @@ class _Check:
         return IntervalAudit(t, None, None, label)
 
     def _recomputed(self, t: int) -> tuple[Fraction | None, bool]:
-        """Return the bound that the certificate proves, and whether it proves infeasibility."""
+        """Return the bound in W that the certificate proves, and whether it proves infeasibility."""
         certificate = self.plan.certificate[t]
         if certificate is None:
             return None, False
@@ -285,15 +287,18 @@ class _Check:
         proven, wrong = self.proofs[key]
         if wrong is not None:
             self._say("certificate", wrong, t)
-        elif certificate.kind == "bound":
-            if certificate.bound is None or not math.isfinite(certificate.bound):
-                self._say("certificate", "a proof of a bound states none", t)
-            elif proven is not None and _exact(certificate.bound) > proven:
-                text = f"states {certificate.bound!r} W, proves {float(proven)!r} W"
-                self._say("certificate", text, t)
-        elif certificate.bound is not None:
-            self._say("certificate", "a proof of infeasibility states a bound", t)
-        return proven, certificate.kind == "infeasible" and wrong is None
+        elif certificate.kind == "infeasible":
+            if certificate.bound is not None:
+                self._say("certificate", "a proof of infeasibility states a bound", t)
+        elif certificate.bound is None or not math.isfinite(certificate.bound):
+            self._say("certificate", f"a proof of a {certificate.kind} states none", t)
+        elif proven is not None and _exact(certificate.bound) > proven:
+            unit = "W" if certificate.kind == "bound" else "QPS"
+            text = f"states {certificate.bound!r} {unit}, proves {float(proven)!r} {unit}"
+            self._say("certificate", text, t)
+        if certificate.kind == "bound":
+            return proven, False
+        return None, wrong is None and (proven is None or proven > 0)
 
     def _whole_plan(self) -> None:
         plan = self.plan
@@ -339,10 +344,12 @@ def _grid(figures: FloatArray, usable: npt.NDArray[np.bool_]) -> tuple[tuple[Fra
 
 
 def _proof(data: IntervalData, certificate: Certificate) -> tuple[Fraction | None, str | None]:
-    """Return the bound a certificate proves, or what is wrong with it."""
+    """Return the bound a certificate proves, in W or QPS, or what is wrong with it."""
     try:
         if certificate.kind == "bound":
             return proven_bound_w(data, certificate), None
+        if certificate.kind == "shortfall":
+            return proven_shortfall_qps(data, certificate), None
         check_infeasible(data, certificate)
     except CertificateError as error:
         return None, str(error)

@@ -74,10 +74,12 @@ def mean_line(plan: Plan) -> str:
     return f"Mean provisioned power {number(plan.objective)} W{bound}. Took {took}."
 
 
-def ending_line(plan: Plan) -> str | None:
+def ending_line(plan: Plan, *, allow_shortfall: bool = False) -> str | None:
     """Return why a plan is less than was asked for, in one line; ``None`` if it is not."""
     total = len(plan.interval_status)
     missing = total - int(plan.covered.sum())
+    if plan.status == "infeasible" and allow_shortfall:
+        return _shortfall_line(plan)
     if plan.status == "infeasible":
         names = [str(t) for t, status in enumerate(plan.interval_status) if status == "infeasible"]
         listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
@@ -90,3 +92,20 @@ def ending_line(plan: Plan) -> str | None:
         worst = "without a bound" if plan.gap is None else f"with a gap of at most {percent(plan.gap)}"
         return f"stopped by {why}: there is a plan for all {plural(total, 'interval')}, {worst}"
     return None
+
+
+def _shortfall_line(plan: Plan) -> str:
+    """Return how much an allowed shortfall is, and how little it could be."""
+    missed = plan.shortfall.sum(axis=1)
+    worst = int(np.argmax(missed))
+    short = int((missed > 0).sum())
+    text = (
+        f"shortfall allowed: {short} of {plural(len(missed), 'interval')} not covered, at most "
+        f"{number(float(missed[worst]))} QPS short (interval {worst}); "
+    )
+    if plan.misses_least:
+        return f"{text}no plan misses less in any of them, proven"
+    bounds = np.nan_to_num(plan.shortfall_bound)
+    return (
+        f"{text}not proven to be the least, interval {worst} misses at least {number(float(bounds[worst]))}"
+    )

@@ -140,7 +140,7 @@ CHANGED: list[tuple[Mutation, str]] = [
     (put("certificates", 0, 5), "certificates.0: must be a table, found 5"),
     (
         put("certificates", 0, "kind", "bond"),
-        "certificates.0.kind: must be 'bound' or 'infeasible', found 'bond'",
+        "certificates.0.kind: must be 'bound', 'infeasible' or 'shortfall', found 'bond'",
     ),
     (put("certificates", 0, "nodes", []), "certificates.0.nodes: must have at least one entry"),
     (put("certificates", 0, "nodes", 0, "x"), "certificates.0.nodes.0: must be a table, found 'x'"),
