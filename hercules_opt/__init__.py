@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.provisioning.provision import provision
     from hercules_opt.provisioning.verify import Audit, IntervalAudit, Violation, audit, verify
+    from hercules_opt.provisioning.what_if import ServerValue, WhatIf, what_if
     from hercules_opt.scheduling.optimize import ScheduleResult, optimize_schedule
     from hercules_opt.scheduling.predict import Prediction, predict
     from hercules_opt.scheduling.profile import profile
@@ -60,10 +61,12 @@ _HOMES = {
     "Schedule": "problem.schedule",
     "ScheduleResult": "scheduling.optimize",
     "ServerRun": "simulation.server",
+    "ServerValue": "provisioning.what_if",
     "Shortfall": "provisioning.explain",
     "Stage": "simulation.stages",
     "Trace": "simulation.stages",
     "Violation": "provisioning.verify",
+    "WhatIf": "provisioning.what_if",
     "audit": "provisioning.verify",
     "catalogue": "problem.catalogue",
     "compare": "provisioning.compare",
@@ -84,6 +87,7 @@ _HOMES = {
     "save_plan_csv": "provisioning.plan_files",
     "simulate_server": "simulation.server",
     "verify": "provisioning.verify",
+    "what_if": "provisioning.what_if",
 }
 
 __all__ = [
@@ -110,10 +114,12 @@ __all__ = [
     "Schedule",
     "ScheduleResult",
     "ServerRun",
+    "ServerValue",
     "Shortfall",
     "Stage",
     "Trace",
     "Violation",
+    "WhatIf",
     "__version__",
     "audit",
     "catalogue",
@@ -135,6 +141,7 @@ __all__ = [
     "save_plan_csv",
     "simulate_server",
     "verify",
+    "what_if",
 ]
 
 

@@ -20,6 +20,7 @@ from hercules_opt.cli.provision import provision
 from hercules_opt.cli.run import run
 from hercules_opt.cli.validate import validate
 from hercules_opt.cli.verify import verify
+from hercules_opt.cli.what_if import what_if
 from hercules_opt.errors import InputError, nearest_name
 
 _ABOUT = (
@@ -80,7 +81,7 @@ def command_line() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     commands: tuple[Callable[..., ExitCode], ...] = (
-        run, profile, provision, compare, diff, verify, validate, instances,
+        run, profile, provision, what_if, compare, diff, verify, validate, instances,
     )  # fmt: skip
     for command in commands:
         app.command()(interruptible(command))

@@ -5,15 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from hercules_opt.cli.output import is_terminal
 
 Progress = Callable[[int, int], None]
 
 
+LabelledProgress = Callable[[str, int, int], None]
+
+
 @contextmanager
 def progress_bar(label: str) -> Iterator[Progress | None]:
     """Yield a function that takes the numbers of steps done and of all; the bar is gone at the end."""
+    with labelled_bar() as advance:
+        yield None if advance is None else partial(advance, label)
+
+
+@contextmanager
+def labelled_bar() -> Iterator[LabelledProgress | None]:
+    """Yield a function that takes what is done, and the numbers of steps done and of all."""
     if not is_terminal(sys.stderr):
         yield None
         return
@@ -28,9 +39,9 @@ def progress_bar(label: str) -> Iterator[Progress | None]:
         TimeElapsedColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
+        task = bar.add_task("", total=None)
 
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def advance(label: str, done: int, total: int) -> None:
+            bar.update(task, description=label, completed=done, total=total)
 
         yield advance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +32,6 @@ from hercules_opt.cli.tables import found_table
 if TYPE_CHECKING:
     from hercules_opt.problem.instance import Instance
     from hercules_opt.problem.table import EfficiencyTable
-    from hercules_opt.provisioning.explain import Explanation
     from hercules_opt.provisioning.plan import Plan
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.reporting.day import DayReport
@@ -72,13 +72,18 @@ def run(
         )
     try:
         report = None if plan.stopped_by == "interrupt" else _report(day, table, problem, plan, seed)
-        why = None if allow_shortfall else explained(problem, plan, time_limit_s)
+        if report is not None and not allow_shortfall:
+            report = replace(report, explanation=explained(problem, plan, time_limit_s))
     except KeyboardInterrupt:
         report = None
     if report is None:
         return _interrupted(day, table, plan, out, as_json=as_json)
-    ending = _finished(report, why, instance, out, as_json=as_json)
-    return ending if ending else tell_ending(plan, allow_shortfall=allow_shortfall)
+    _finish(report, instance, out, as_json=as_json)
+    ending = tell_ending(plan, allow_shortfall=allow_shortfall)
+    if report.violations:
+        tell("a plan of ours is not true: this is a bug, please report it with the input")
+        return ExitCode.VIOLATIONS
+    return ending
 
 
 def _report(
@@ -96,15 +101,12 @@ def _report(
     return DayReport(day, table, plans, audits, comparison)
 
 
-def _finished(
-    report: DayReport, why: Explanation | None, instance: str, out: Path | None, *, as_json: bool
-) -> ExitCode:
+def _finish(report: DayReport, instance: str, out: Path | None, *, as_json: bool) -> None:
+    """Write and print the report."""
     from hercules_opt.provisioning.plan_files import save_plan
     from hercules_opt.reporting.day import day_document, day_page
-    from hercules_opt.reporting.explanations import explanation_document, explanation_page
 
-    explanation = None if why is None else explanation_document(why)
-    content = {**day_document(report), "explanation": explanation}
+    content = day_document(report)
     if out is not None:
         writers: dict[str, Writer] = {
             "table.csv": report.table.to_csv,
@@ -117,13 +119,7 @@ def _finished(
         show_json("run", content)
     else:
         show(*day_page(report))
-        if why is not None:
-            show("", *explanation_page(report.instance, why))
         _hint_next(instance, out)
-    if report.violations:
-        tell("a plan of ours is not true: this is a bug, please report it with the input")
-        return ExitCode.VIOLATIONS
-    return ExitCode.DONE
 
 
 def _interrupted(

@@ -11,7 +11,7 @@ import numpy as np
 from hercules_opt.errors import InputError
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
-from hercules_opt.provisioning.exact import ExactProblem
+from hercules_opt.provisioning.exact import ExactProblem, as_rows
 from hercules_opt.provisioning.plan import IntArray, Plan
 from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
 
@@ -129,7 +129,7 @@ def diff(
         _check_fits(name, plan, data)
         plans.append(plan)
     exact_problem = ExactProblem.of(data)
-    powers = [[exact_problem.power(_rows(counts)) for counts in plan.counts] for plan in plans]
+    powers = [[exact_problem.power(as_rows(counts)) for counts in plan.counts] for plan in plans]
     steps = [after - before for before, after in zip(*powers, strict=True)]
     changes = plans[1].counts - plans[0].counts
     intervals = tuple(
@@ -208,7 +208,3 @@ def _difference(what: str, ours: Sequence[str], theirs: Sequence[str]) -> str:
         if name not in theirs:
             return f"it has no {what} {name!r}"
     return f"its {what}s are in another order"
-
-
-def _rows(counts: IntArray) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(int(n) for n in column) for column in counts.T)

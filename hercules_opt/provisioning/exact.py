@@ -195,6 +195,11 @@ def exact_data(interval: ExactInterval) -> IntervalData:
     )
 
 
+def as_rows(counts: IntArray) -> Rows:
+    """Return counts of shape (h, m) by model and server type."""
+    return tuple(tuple(int(count) for count in column) for column in counts.T)
+
+
 def as_array(counts: Rows) -> IntArray:
     """Return counts by server type and model, shape (h, m)."""
     return np.array(counts, dtype=np.int64).T

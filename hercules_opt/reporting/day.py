@@ -12,10 +12,12 @@ from rich.text import Text
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.compare import Comparison, PlanSummary
+from hercules_opt.provisioning.explain import Explanation
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.verify import Audit
 from hercules_opt.reporting.audits import audit_document, proof_line, violation_list
 from hercules_opt.reporting.efficiency import best_grid, efficiency_grid, refused_list
+from hercules_opt.reporting.explanations import explanation_document, explanation_page
 from hercules_opt.reporting.grid import Grid
 from hercules_opt.reporting.pairs import Pairs
 from hercules_opt.reporting.plans import interval_starts_h, use_grid
@@ -37,6 +39,8 @@ class DayReport:
         What ``audit`` found for each of them.
     comparison
         Of these plans.
+    explanation
+        Why no plan covers the day, where that was asked.
     """
 
     instance: Instance
@@ -44,6 +48,7 @@ class DayReport:
     plans: dict[str, Plan]
     audits: tuple[Audit, ...]
     comparison: Comparison
+    explanation: Explanation | None = None
 
     def entries(self) -> Iterator[tuple[str, Plan, Audit, PlanSummary]]:
         """Iterate over name, plan, audit and figures."""
@@ -67,6 +72,7 @@ def day_document(report: DayReport) -> dict[str, Any]:
         "efficiency": report.table.to_rows(),
         "plans": [_plan_document(*entry) for entry in report.entries()],
         "greedy_orders": asdict(report.comparison.greedy_orders),
+        "explanation": None if report.explanation is None else explanation_document(report.explanation),
         "intervals": [
             {
                 "interval": t,
@@ -128,6 +134,8 @@ def day_page(report: DayReport) -> list[RenderableType]:
     spaced: list[RenderableType] = []
     for part in parts:
         spaced += [part, Text()]
+    if report.explanation is not None:
+        return spaced + explanation_page(report.instance, report.explanation)
     return spaced[:-1]
 
 

@@ -47,6 +47,8 @@ def documented(section: str) -> set[str]:
         ("run and compare", ["compare", "tiny", "plan.json"]),
         ("profile", ["profile", "tiny"]),
         ("provision", ["provision", "tiny"]),
+        ("what-if", ["what-if", "tiny"]),
+        ("diff", ["diff", "tiny", "plan.json", "plan.json"]),
         ("verify", ["verify", "tiny", "plan.json"]),
         ("validate", ["validate", "tiny"]),
         ("instances", ["instances"]),
