@@ -15,8 +15,8 @@ from hercules_opt.cli.explaining import explained
 from hercules_opt.cli.files import Writer, check_folder, read_problem, write_folder
 from hercules_opt.cli.options import (
     DEFAULT_GAP,
-    CheckOption,
     AllowShortfallOption,
+    CheckOption,
     GapOption,
     InstanceArgument,
     JsonOption,
