@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import BinaryIO, TextIO
 
 
 def main() -> None:
@@ -23,20 +23,20 @@ def main() -> None:
     try:
         solver.load()
     except ImportError as error:
-        _send(answers, {"missing": " ".join(str(error).split())[:300]})
+        _send(answers, json.dumps({"missing": " ".join(str(error).split())[:300]}))
     else:
-        _send(answers, {"ready": True})
+        _send(answers, json.dumps({"ready": True}))
     while True:
         request = json.loads(requests.get())
         try:
-            reply = solver.run(request)
+            line = json.dumps(solver.run(request))
         except Exception as error:  # whatever it is, the parent tells it as the solver's failure
-            reply = {"failure": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
-        _send(answers, reply)
+            line = json.dumps({"failure": " ".join(f"{type(error).__name__}: {error}".split())[:300]})
+        _send(answers, line)
 
 
-def _send(answers: Any, reply: dict[str, Any]) -> None:
-    answers.write(json.dumps(reply) + "\n")
+def _send(answers: TextIO, line: str) -> None:
+    answers.write(line + "\n")
     answers.flush()
 
 

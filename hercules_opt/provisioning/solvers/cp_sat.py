@@ -9,7 +9,6 @@ from typing import ClassVar
 from hercules_opt.provisioning.program import Program
 from hercules_opt.provisioning.solvers.base import Capabilities
 from hercules_opt.provisioning.solvers.child import ChildSolver, Reply, Request, SolverFailureError
-from hercules_opt.provisioning.whole_relaxation import WholeRelaxation
 
 
 class CpSat(ChildSolver):
@@ -27,6 +26,8 @@ class CpSat(ChildSolver):
     )
 
     def _request(self, program: Program) -> tuple[Request, Fraction]:
+        from hercules_opt.provisioning.whole_relaxation import WholeRelaxation
+
         if not program.whole:
             raise SolverFailureError("takes whole columns only")
         relaxed = WholeRelaxation.of(program)

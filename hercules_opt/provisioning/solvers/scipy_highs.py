@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from fractions import Fraction
 from typing import Any, ClassVar
 
-import numpy as np
-from scipy import optimize
-
 from hercules_opt.provisioning.program import Program
-from hercules_opt.provisioning.relaxation import Relaxation
 from hercules_opt.provisioning.solvers.base import Capabilities, SolverAnswer, Verdict, whole_values
 
 #: Nodes of one branch and bound, so that a call without a time limit ends.
@@ -35,6 +32,10 @@ class SciPyHighs:
 
     def solve(self, program: Program, gap: float, time_limit_s: float | None) -> SolverAnswer:
         """Solve the relaxation."""
+        from scipy import optimize
+
+        from hercules_opt.provisioning.relaxation import Relaxation
+
         relaxed = Relaxation.of(program)
         options: Any = {"mip_rel_gap": gap, "node_limit": _NODE_LIMIT}
         if time_limit_s is not None:
@@ -50,7 +51,7 @@ class SciPyHighs:
         )
         claimed = result.mip_dual_bound
         bound = None
-        if claimed is not None and np.isfinite(claimed):
+        if claimed is not None and math.isfinite(claimed):
             bound = Fraction(claimed) * relaxed.cost_scale
         values = None if result.x is None else whole_values(program, result.x.tolist())
         verdict = _verdict(result)
