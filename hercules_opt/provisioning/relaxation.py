@@ -19,12 +19,19 @@ from hercules_opt.provisioning.program import Figure, Program, Row
 if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import FloatArray, IntArray
 
-#: Largest figure of a row; large, since solvers' tolerances (1e-6) are absolute.
-_ROW_SCALE = 10_000
-#: Share by which a limit is loosened.
-_HAIR = 1e-9
+#: Whole coefficients up to this stay as they are.
+_PLAIN = 100
+#: Largest figure of any other row. Solvers' tolerances are absolute, 1e-6 in a row and in a whole number:
+#: where figures are much larger, what is whole within tolerance may break its row when rounded, and is lost.
+_ROW_SCALE = 100
+#: Share by which a limit is loosened. HiGHS and CBC lose true answers where whole counts miss a limit by
+#: about their tolerance. Loads that servers cover to the last digit are common, loads that they miss by just
+#: a millionth are not; and what falls short within the hair is split away.
+_HAIR = 1e-6
+#: The same for a program with columns that are not whole, whose answers cannot be split.
+_FINE_HAIR = 1e-9
 #: Coefficients below this are left out; HiGHS itself drops those below 1e-9.
-_SMALL = 1e-7
+_SMALL = 1e-8
 #: Cost of the dearest column.
 _COST_SCALE = 1_000
 
@@ -74,13 +81,12 @@ def _relaxed(program: Program, row: Row) -> tuple[list[tuple[int, float]], float
     low, high = row.low, row.high
     limits = [limit for limit in (low, high) if limit is not None]
     figures: list[Figure] = [coefficient for _, coefficient in row.entries] + limits
-    if all(isinstance(figure, int) and abs(figure) <= _ROW_SCALE for figure in figures):
+    if _is_plain(row):
         entries = [(index, float(coefficient)) for index, coefficient in row.entries]
         return entries, -np.inf if low is None else float(low), np.inf if high is None else float(high)
     size = max((abs(Fraction(figure)) for figure in figures), default=Fraction(0)) or Fraction(1)
-    target = min(max(size, Fraction(1)), Fraction(_ROW_SCALE))
-    scale = target / size
-    slack = _HAIR * float(target)
+    scale = _ROW_SCALE / size
+    slack = (_HAIR if program.whole else _FINE_HAIR) * _ROW_SCALE
     relaxed_low = -np.inf if low is None else float(low * scale) - slack
     relaxed_high = np.inf if high is None else float(high * scale) + slack
     entries = []
@@ -94,3 +100,11 @@ def _relaxed(program: Program, row: Row) -> tuple[list[tuple[int, float]], float
         relaxed_low -= max(ends)
         relaxed_high -= min(ends)
     return entries, relaxed_low, relaxed_high
+
+
+def _is_plain(row: Row) -> bool:
+    """Return whether floats say a row as it is, and solvers take it so: whole and small."""
+    limits = [limit for limit in (row.low, row.high) if limit is not None]
+    whole = all(isinstance(figure, int) for figure in (*limits, *(entry for _, entry in row.entries)))
+    small = all(-_PLAIN <= entry <= _PLAIN for _, entry in row.entries)
+    return whole and small and all(-(2**53) < limit < 2**53 for limit in limits)

@@ -96,7 +96,7 @@ def _solver(**terms: Any) -> Any:
 
     carried = getattr(getattr(pulp, "PULP_CBC_CMD", None), "pulp_cbc_path", None)
     path = carried if carried and os.access(carried, os.X_OK) else None
-    return pulp.COIN_CMD(path=path, msg=False, **terms)
+    return pulp.COIN_CMD(path=path, msg=False, options=["preprocess off"], **terms)
 
 
 def reply_from_log(log: str) -> Reply:
