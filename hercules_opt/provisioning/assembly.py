@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 
 from hercules_opt.problem.provenance import KINDS, Kind
-from hercules_opt.provisioning.exact import ExactProblem, as_array, exact, float_at_most
-from hercules_opt.provisioning.plan import OPTIMAL_GAP, BoundSource, IntArray, Plan, Status
+from hercules_opt.provisioning.exact import ExactProblem, as_array, exact, float_at_most, stated
+from hercules_opt.provisioning.plan import OPTIMAL_GAP, BoundSource, FloatArray, IntArray, Plan, Status
 from hercules_opt.provisioning.policies.base import IntervalAnswer
 from hercules_opt.provisioning.problem import ProvisioningProblem
 
@@ -33,9 +33,9 @@ class _Judged:
     """One interval's figures."""
 
     status: Status
-    power_w: Fraction
+    values: list[Fraction]
     shortfall_qps: list[Fraction]
-    bound_w: Fraction | None
+    bounds: list[Fraction | None]
     gap: Fraction | None
     bound_source: BoundSource
 
@@ -46,10 +46,11 @@ def assemble(
     """Return the plan that the answers make."""
     judged = [_judged(exact_problem, t, answer, terms.requested_gap) for t, answer in enumerate(answers)]
     counts = np.stack([as_array(answer.counts) for answer in answers])
-    bounds = [entry.bound_w for entry in judged if entry.bound_w is not None]
+    bounds = [entry.bounds[0] for entry in judged if entry.bounds[0] is not None]
     gaps = [entry.gap for entry in judged if entry.gap is not None]
     covered = all(entry.status in ("optimal", "feasible") for entry in judged)
     complete = len(gaps) == len(judged)
+    later = (len(judged), len(exact_problem.levels) - 1)
     mean = exact_problem.time_weighted_mean
     return Plan(
         server_types=problem.server_types,
@@ -57,11 +58,14 @@ def assemble(
         status=worst_status([entry.status for entry in judged]),
         interval_status=tuple(entry.status for entry in judged),
         counts=counts,
-        power_w=np.array([float(entry.power_w) for entry in judged]),
+        power_w=_powers(problem, counts),
         servers=counts.sum(axis=(1, 2)),
         shortfall=np.array([[float(short) for short in entry.shortfall_qps] for entry in judged]),
-        objective=float(mean([entry.power_w for entry in judged])) if covered else None,
-        interval_bound=np.array([_or_nan(entry.bound_w) for entry in judged]),
+        objective=float(mean([entry.values[0] for entry in judged])) if covered else None,
+        interval_objective=np.array([float(entry.values[0]) for entry in judged]),
+        interval_bound=np.array([_or_nan(entry.bounds[0]) for entry in judged]),
+        later_objective=np.array([list(map(float, entry.values[1:])) for entry in judged]).reshape(later),
+        later_bound=np.array([list(map(_or_nan, entry.bounds[1:])) for entry in judged]).reshape(later),
         interval_gap=np.array([_or_nan(entry.gap) for entry in judged]),
         bound=float_at_most(mean(bounds)) if complete else None,
         gap=float(max(gaps)) if complete else None,
@@ -86,44 +90,66 @@ def worst_status(statuses: Sequence[Status]) -> Status:
 
 
 def _judged(problem: ExactProblem, interval: int, answer: IntervalAnswer, requested_gap: float) -> _Judged:
-    power_w = problem.power(answer.counts)
+    values = [level.value(answer.counts) for level in problem.levels]
     shortfall = problem.shortfall(interval, answer.counts)
+    unbounded: list[Fraction | None] = [None] * len(values)
     if any(shortfall):
         source: BoundSource = "none"
         if answer.infeasible:
             source = "claimed" if answer.certificate is None else "certified"
         return _Judged(
-            "infeasible" if answer.infeasible else "unknown", power_w, shortfall, None, None, source
+            "infeasible" if answer.infeasible else "unknown", values, shortfall, unbounded, None, source
         )
-    bound_w, source = _best_bound(answer, power_w, requested_gap)
-    if bound_w is None:
-        return _Judged("feasible", power_w, shortfall, None, None, source)
-    gap = _gap(power_w, bound_w)
-    status: Status = "optimal" if gap <= exact(OPTIMAL_GAP) else "feasible"
-    return _Judged(status, power_w, shortfall, bound_w, gap, source)
+    data = problem.intervals[interval]
+    bound, source = _best_bound(answer, data.cost(answer.counts) * data.cost_unit, requested_gap)
+    bounds = unbounded
+    if bound is not None:
+        bounds = [
+            None if figure is None else exact(float_at_most(figure))
+            for figure in problem.level_bounds(answer.counts, bound)
+        ]
+    gap = largest_gap(values, bounds)
+    status: Status = "optimal" if gap is not None and gap <= exact(OPTIMAL_GAP) else "feasible"
+    return _Judged(status, values, shortfall, bounds, gap, source)
 
 
 def _best_bound(
-    answer: IntervalAnswer, power_w: Fraction, requested_gap: float
+    answer: IntervalAnswer, cost: Fraction, requested_gap: float
 ) -> tuple[Fraction | None, BoundSource]:
     """Return the certified bound if it is as good as asked for, else the best, with its source."""
     certified = None
     if answer.certificate is not None and answer.certificate.bound is not None:
         certified = exact(answer.certificate.bound)
-    claimed = answer.claimed_bound_w
+    claimed = answer.claimed_bound
     if claimed is not None:
-        claimed = exact(
-            float_at_most(min(claimed, power_w))
-        )  # the claim may overshoot by the solver's tolerance
+        claimed = exact(stated(min(claimed, cost)))  # the claim may overshoot by the solver's tolerance
     if certified is not None and (claimed is None or claimed <= certified):
         return certified, "certified"
-    if certified is not None and _gap(power_w, certified) <= exact(requested_gap):
+    if certified is not None and _gap(cost, certified) <= exact(requested_gap):
         return certified, "certified"
     return claimed, "none" if claimed is None else "claimed"
 
 
-def _gap(power_w: Fraction, bound_w: Fraction) -> Fraction:
-    return (power_w - bound_w) / power_w if power_w else Fraction(0)
+def largest_gap(values: Sequence[Fraction], bounds: Sequence[Fraction | None]) -> Fraction | None:
+    """Return the largest (value - bound) / value of several objectives; ``None`` if one has no bound."""
+    gaps = [_gap(value, bound) for value, bound in zip(values, bounds, strict=True) if bound is not None]
+    return max(gaps) if len(gaps) == len(values) else None
+
+
+def _gap(value: Fraction, bound: Fraction) -> Fraction:
+    return (value - bound) / value if value else Fraction(0)
+
+
+def _powers(problem: ProvisioningProblem, counts: IntArray) -> FloatArray:
+    """Return the provisioned power of each interval in W, exact up to the last rounding, NaN if unknown."""
+    powers: list[float] = []
+    for taken in counts:
+        pairs = [(problem.power_w[h, m], int(taken[h, m])) for h, m in np.argwhere(taken != 0)]
+        known = not any(np.isnan(power) for power, _ in pairs)
+        powers.append(
+            float(sum((exact(power) * count for power, count in pairs), Fraction(0))) if known else np.nan
+        )
+    return np.array(powers)
 
 
 def _or_nan(value: Fraction | None) -> float:

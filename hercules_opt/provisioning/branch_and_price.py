@@ -20,7 +20,7 @@ from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, CertificateKind, Node
 from hercules_opt.provisioning.columns import Mixture
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
+from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, stated
 from hercules_opt.provisioning.pricing import Priced, PriceSearch
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def least_power(interval: ExactInterval, best: Rows | None, effort: Effort) -> P
     bounds = [bound for bound in _leaf_bounds(root) if bound is not None]
     if not bounds:  # every leaf is empty
         return Proof(Certificate("infeasible", None, _frozen(root)), None)
-    bound = float_at_most(max(Fraction(0), _next_multiple(min(bounds), interval.cost_unit)))
+    bound = stated(max(Fraction(0), _next_multiple(min(bounds), interval.cost_unit)))
     return Proof(Certificate("bound", bound, _frozen(root)), search.best)
 
 

@@ -36,7 +36,8 @@ class IntervalData:
     Parameters
     ----------
     rates_qps, powers_w
-        Figures of one server, m rows of h; zero where it cannot serve.
+        Rate and objective of one server, m rows of h; zero where it cannot serve. The objective is power in
+        W, or whatever else is minimized.
     required_qps
         Load with over-provisioning, m.
     available
@@ -141,7 +142,7 @@ def _leaf_value(data: IntervalData, leaf: Leaf, box: _Range, kind: CertificateKi
     if not all(claimed is None or math.isfinite(claimed) for claimed in (*leaf.least, leaf.listed)):
         raise CertificateError("a leaf has a least cost or a bound that is not finite")
     prices = [Fraction(repr(float(price))) for price in leaf.multipliers]
-    least = [None if claimed is None else Fraction(repr(float(claimed))) for claimed in leaf.least]
+    least = [None if claimed is None else _written(claimed) for claimed in leaf.least]
     offers: list[Offer] = []
     for m in range(models):
         powers = data.powers_w[m] if kind == "bound" else (Fraction(0),) * types
@@ -160,10 +161,13 @@ def _leaf_value(data: IntervalData, leaf: Leaf, box: _Range, kind: CertificateKi
     total = sum(paid, Fraction(0)) - idle
     if kind == "shortfall" and leaf.listed is not None:
         raise CertificateError("a proof of a shortfall lists covers")
-    if leaf.listed is None or total >= (listed := Fraction(repr(float(leaf.listed)))):
+    if leaf.listed is None or total >= (listed := _written(leaf.listed)):
         return total
+    # Objectives are whole multiples of a unit: the highest below the claim is what must not be reached.
+    unit = _unit([power for row in data.powers_w for power in row]) if kind == "bound" else Fraction(1)
+    highest = (math.ceil(listed / unit) - 1) * unit
     try:
-        proven = nothing_below(listed + idle, offers, paid, prices, data.available)
+        proven = nothing_below(highest + unit / 1000 + idle, offers, paid, prices, data.available)
     except ListingError as error:
         raise CertificateError(str(error)) from None
     if not proven:
@@ -252,6 +256,11 @@ def _unbeaten(labels: list[tuple[int, int]]) -> list[tuple[int, int]]:
         if not kept or label[1] < kept[-1][1]:
             kept.append(label)
     return kept
+
+
+def _written(figure: float) -> Fraction:
+    """Return the number that is written: a whole one, or the shortest decimal text of a float."""
+    return Fraction(figure) if isinstance(figure, int) else Fraction(repr(float(figure)))
 
 
 def _unit(values: list[Fraction]) -> Fraction:

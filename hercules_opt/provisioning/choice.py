@@ -23,29 +23,68 @@ if TYPE_CHECKING:
 
 #: Bits of a word, without its sign.
 _WORD = 63
+#: Choices of equal cost that are returned at most.
+_MOST_EQUAL = 1000
 
 
-def cheapest_choice(
-    lists: Sequence[Covers],
-    prices: IntArray,
-    available: IntArray,
-    limit: int,
-    most: int,
-    beam: int | None = None,
-) -> tuple[int, Rows | None] | None:
+@dataclass(frozen=True)
+class Stock:
+    """Servers of each type and their prices.
+
+    Parameters
+    ----------
+    prices
+        In units of 2^bits, rounded down.
+    available
+        Servers of each type.
+    bits
+        Digits (binary) that costs leave to their rests.
+    rounding
+        By how much rounding may lower the price of what is idle.
+    """
+
+    prices: IntArray
+    available: IntArray
+    bits: int
+    rounding: int
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The choices of least cost.
+
+    Parameters
+    ----------
+    total
+        Least cost with the price of all servers that are left, rounded down.
+    rows
+        All choices that rounding cannot tell from it; none if no choice is below the limit.
+    all_listed
+        Whether there are no more of them.
+    """
+
+    total: int
+    rows: tuple[Rows, ...]
+    all_listed: bool
+
+
+def cheapest_choices(
+    lists: Sequence[Covers], stock: Stock, limit: int, most: int, beam: int | None = None
+) -> Choices | None:
     """Choose a cover per model, cheapest with the price of all servers that are left.
 
-    Returns the total, and ``None`` as rows if none is below the limit; ``None`` if a step has more
-    combinations than ``most``. A beam keeps only so many of them, the most promising, and may miss the
-    cheapest.
+    ``None`` if a step has more combinations than ``most``. A beam keeps only so many of them, the most
+    promising, and may miss the cheapest.
     """
+    nothing = Choices(limit, (), all_listed=True)
     order = sorted(range(len(lists)), key=lambda m: len(lists[m].costs))
     if not len(lists[order[0]].costs):
-        return limit, None
+        return nothing
     use = [covers.counts.max(axis=0) for covers in lists]
-    scarce = np.flatnonzero((sum(use) > available) | (prices > 0))
-    fields = _Fields.of(prices[scarce], available[scarce])
-    costs, used = np.zeros(1, dtype=np.int64), fields.packed(np.zeros((1, len(scarce)), dtype=np.int64))
+    scarce = np.flatnonzero((sum(use) > stock.available) | (stock.prices > 0))
+    fields = _Fields.of(stock.prices[scarce], stock.available[scarce])
+    costs, rests = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    used = fields.packed(np.zeros((1, len(scarce)), dtype=np.int64))
     steps: list[tuple[IntArray, IntArray]] = []
     for place, m in enumerate(order):
         rest = order[place + 1 :]
@@ -60,23 +99,27 @@ def cheapest_choice(
         used = used[parent] + fields.packed(covers.counts[:, scarce])[choice]
         fit = np.flatnonzero(fields.fits(used))
         parent, choice, used = parent[fit], choice[fit], used[fit]
-        costs = costs[parent] + covers.costs[choice]
-        kept = _cheapest_of_equal(used, costs)
+        rests = rests[parent] + covers.rests[choice]
+        costs = costs[parent] + covers.costs[choice] + (rests >> stock.bits)
+        rests &= (1 << stock.bits) - 1
+        kept = _cheapest_of_equal(used, costs, rests)
         idle = fields.idle_cost(used[kept], later_use)
         below = costs[kept] + later_cost + idle < limit
         kept, idle = kept[below], idle[below]
         if beam is not None and len(kept) > beam:
             kept = kept[np.argpartition(costs[kept] + idle, beam)[:beam]]
-        costs, used = costs[kept], used[kept]
+        costs, rests, used = costs[kept], rests[kept], used[kept]
         steps.append((parent[kept], choice[kept]))
         if not len(costs):
-            return limit, None
+            return nothing
     totals = costs + fields.idle_cost(used, np.zeros(len(scarce), dtype=np.int64))
-    best = int(np.argmin(totals))
-    return int(totals[best]), _traced(lists, order, steps, best)
+    total = int(totals.min())
+    best = np.flatnonzero(totals <= total + stock.rounding)[:_MOST_EQUAL]
+    rows = tuple(_traced(lists, order, steps, int(place)) for place in best)
+    return Choices(total, rows, all_listed=len(best) < _MOST_EQUAL)
 
 
-def useful(lists: Sequence[Covers], prices: IntArray, available: IntArray, limit: int) -> list[Covers]:
+def useful(lists: Sequence[Covers], stock: Stock, limit: int) -> list[Covers]:
     """Leave out covers that fit no choice below the limit, whatever the other models take."""
     lists = list(lists)
     shrinks = True
@@ -87,18 +130,18 @@ def useful(lists: Sequence[Covers], prices: IntArray, available: IntArray, limit
         cheapest = [int(covers.costs[0]) for covers in lists]
         all_most, all_fewest, all_cheapest = sum(most), sum(fewest), sum(cheapest)
         for m, covers in enumerate(lists):
-            idle = np.clip(available - covers.counts - (all_most - most[m]), 0, None) @ prices
+            idle = np.clip(stock.available - covers.counts - (all_most - most[m]), 0, None) @ stock.prices
             kept = covers.costs + (all_cheapest - cheapest[m]) + idle < limit
-            kept &= (covers.counts <= available - (all_fewest - fewest[m])).all(axis=1)
+            kept &= (covers.counts <= stock.available - (all_fewest - fewest[m])).all(axis=1)
             if not kept.all():
-                lists[m] = Covers(covers.counts[kept], covers.costs[kept])
+                lists[m] = covers[kept]
                 shrinks = True
     return lists
 
 
-def _cheapest_of_equal(used: IntArray, costs: IntArray) -> IntArray:
+def _cheapest_of_equal(used: IntArray, costs: IntArray, rests: IntArray) -> IntArray:
     """Return the place of the cheapest of all combinations that use the same servers, for each use."""
-    order: IntArray = np.lexsort((costs, *used.T))
+    order: IntArray = np.lexsort((rests, costs, *used.T))
     new = np.ones(len(order), dtype=bool)
     new[1:] = (used[order[1:]] != used[order[:-1]]).any(axis=1)
     return order[new]

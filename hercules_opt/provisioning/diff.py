@@ -129,7 +129,7 @@ def diff(
         _check_fits(name, plan, data)
         plans.append(plan)
     exact_problem = ExactProblem.of(data)
-    powers = [[exact_problem.power(as_rows(counts)) for counts in plan.counts] for plan in plans]
+    powers = [[exact_problem.value(as_rows(counts)) for counts in plan.counts] for plan in plans]
     steps = [after - before for before, after in zip(*powers, strict=True)]
     changes = plans[1].counts - plans[0].counts
     intervals = tuple(

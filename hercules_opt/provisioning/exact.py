@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hercules_opt.provisioning.check_certificate import IntervalData
+from hercules_opt.provisioning.objectives import Level, Levels
 
 if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import IntArray, ProvisioningProblem
 
 #: One row per model, one entry per server type.
 Rows = tuple[tuple[int, ...], ...]
+Figures = tuple[tuple[Fraction, ...], ...]
 
 
 def exact(figure: float) -> Fraction:
     """Return the figure that a float's shortest decimal text names (0.1 is one tenth)."""
-    return Fraction(repr(float(figure)))
+    return Fraction(figure) if isinstance(figure, int) else Fraction(repr(float(figure)))
 
 
 def float_at_most(value: Fraction) -> float:
@@ -36,6 +38,12 @@ def float_at_most(value: Fraction) -> float:
     while exact(figure) > value:
         figure = math.nextafter(figure, -math.inf)
     return figure
+
+
+def stated(value: Fraction) -> float:
+    """Return a figure to be written down: a whole number as it is where a float would lose digits."""
+    figure = float_at_most(value)
+    return int(value) if value.denominator == 1 and exact(figure) != value else figure
 
 
 def common_unit(values: Iterable[Fraction]) -> Fraction:
@@ -60,11 +68,11 @@ class ExactInterval:
     needs
         The required loads rounded up: the least coverage of whole servers that reaches them.
     costs
-        Power of one server in units of ``cost_unit``.
+        What one server adds to the objective, in units of ``cost_unit``.
     available
         Servers of each type.
     cost_unit
-        Watts that one unit of cost stands for.
+        What one unit of cost stands for: W, servers, cost per hour; 1 where several objectives are one.
     weights
         QPS that one unit of each model's coverage stands for.
     """
@@ -95,7 +103,7 @@ class ExactInterval:
         return self.fits(counts) and not self.short_models(counts)
 
     def cost(self, counts: Rows) -> int:
-        """Return the power of the counts in units of ``cost_unit``."""
+        """Return the objective of the counts in units of ``cost_unit``."""
         return sum(
             cost * count
             for prices, row in zip(self.costs, counts, strict=True)
@@ -109,28 +117,50 @@ class ExactInterval:
 
 
 @dataclass(frozen=True)
-class ExactProblem:
-    """All intervals of a problem in exact numbers, and the way back to watts and QPS."""
+class ExactLevel:
+    """One of the objectives in exact numbers.
 
-    rates_qps: tuple[tuple[Fraction, ...], ...]
-    powers_w: tuple[tuple[Fraction, ...], ...]
+    Parameters
+    ----------
+    name
+        Which one.
+    figures
+        What a server adds to it, a row per model; zero where it cannot serve.
+    unit
+        The largest number of which all figures are whole multiples.
+    weight
+        Units of an interval's cost that one unit of this objective stands for: more than all later objectives
+        together can reach. So comparing costs compares the objectives in order.
+    """
+
+    name: Level
+    figures: Figures
+    unit: Fraction
+    weight: int
+
+    def value(self, counts: Rows) -> Fraction:
+        """Return the objective of counts."""
+        return _total(self.figures, counts)
+
+
+@dataclass(frozen=True)
+class ExactProblem:
+    """All intervals of a problem in exact numbers, and the way back to the objectives and QPS."""
+
+    rates_qps: Figures
+    levels: tuple[ExactLevel, ...]
     required_qps: tuple[tuple[Fraction, ...], ...]
     durations_h: tuple[Fraction, ...]
     intervals: tuple[ExactInterval, ...]
 
     @classmethod
-    def of(cls, problem: ProvisioningProblem) -> ExactProblem:
-        """Read a problem's figures by their decimal text; every pair that can serve needs a known power."""
-        problem.require_power()
+    def of(cls, problem: ProvisioningProblem, levels: Levels = ("power",)) -> ExactProblem:
+        """Read a problem's figures by their decimal text; those that are minimized must be known."""
         _, types, models = problem.shape
         usable = problem.can_serve
         zero = Fraction(0)
         rates = tuple(
             tuple(exact(problem.qps[h, m]) if usable[h, m] else zero for h in range(types))
-            for m in range(models)
-        )
-        powers = tuple(
-            tuple(exact(problem.power_w[h, m]) if usable[h, m] else zero for h in range(types))
             for m in range(models)
         )
         over = [1 + exact(share) for share in problem.over_provision]
@@ -139,12 +169,19 @@ class ExactProblem:
             for row in problem.load_qps
         )
         weights = tuple(common_unit(row) for row in rates)
-        cost_unit = common_unit(power for row in powers for power in row)
         whole_rates = tuple(
             tuple(int(rate / unit) for rate in row) for row, unit in zip(rates, weights, strict=True)
         )
-        costs = tuple(tuple(int(power / cost_unit) for power in row) for row in powers)
         available = tuple(int(count) for count in problem.available)
+        exact_levels = _weighted([(name, _figures(problem, name)) for name in levels], available)
+        cost_unit = exact_levels[0].unit if len(exact_levels) == 1 else Fraction(1)
+        costs = tuple(
+            tuple(
+                sum(level.weight * int(level.figures[m][h] / level.unit) for level in exact_levels)
+                for h in range(types)
+            )
+            for m in range(models)
+        )
         intervals = []
         for row in required:
             in_units = tuple(load / unit for load, unit in zip(row, weights, strict=True))
@@ -153,18 +190,28 @@ class ExactProblem:
                 ExactInterval(whole_rates, in_units, needs, costs, available, cost_unit, weights)
             )
         durations = tuple(exact(hours) for hours in problem.duration_h)
-        return cls(rates, powers, required, durations, tuple(intervals))
+        return cls(rates, exact_levels, required, durations, tuple(intervals))
 
-    def power(self, counts: Rows) -> Fraction:
-        """Return the provisioned power in W."""
-        return sum(
-            (
-                power * count
-                for powers, row in zip(self.powers_w, counts, strict=True)
-                for power, count in zip(powers, row, strict=True)
-            ),
-            Fraction(0),
-        )
+    def value(self, counts: Rows) -> Fraction:
+        """Return the first objective of counts."""
+        return self.levels[0].value(counts)
+
+    def level_bounds(self, counts: Rows, bound: Fraction) -> list[Fraction | None]:
+        """Return what a bound on the cost of counts says of each objective; ``None``: nothing.
+
+        It says something of a later objective only where those before are proven to the last digit.
+        """
+        if len(self.levels) == 1:
+            return [bound]
+        bounds: list[Fraction | None] = []
+        rest = math.ceil(bound)
+        for level in self.levels:
+            units = rest // level.weight
+            bounds.append(max(units, 0) * level.unit)
+            if units * level.unit != level.value(counts):
+                break
+            rest -= units * level.weight
+        return bounds + [None] * (len(self.levels) - len(bounds))
 
     def shortfall(self, interval: int, counts: Rows) -> list[Fraction]:
         """Return the QPS that each model is short of its required load in one interval."""
@@ -183,7 +230,7 @@ class ExactProblem:
 
 
 def exact_data(interval: ExactInterval) -> IntervalData:
-    """Return an interval as ``check_certificate`` takes it, in QPS and watts."""
+    """Return an interval as ``check_certificate`` takes it, in QPS and the objective's unit."""
     return IntervalData(
         tuple(
             tuple(rate * weight for rate in row)
@@ -198,6 +245,43 @@ def exact_data(interval: ExactInterval) -> IntervalData:
 def as_rows(counts: IntArray) -> Rows:
     """Return counts of shape (h, m) by model and server type."""
     return tuple(tuple(int(count) for count in column) for column in counts.T)
+
+
+def _figures(problem: ProvisioningProblem, level: Level) -> Figures:
+    """Return what each server adds to an objective, a row per model."""
+    figures = problem.objective_figures(level)
+    usable = problem.can_serve
+    return tuple(
+        tuple(exact(figures[h, m]) if usable[h, m] else Fraction(0) for h in range(len(usable)))
+        for m in range(usable.shape[1])
+    )
+
+
+def _weighted(figures: Sequence[tuple[Level, Figures]], available: Sequence[int]) -> tuple[ExactLevel, ...]:
+    """Weigh each objective by more than all later ones can reach with every server in use."""
+    levels: list[ExactLevel] = []
+    weight = 1
+    for name, rows in reversed(figures):
+        unit = common_unit(figure for row in rows for figure in row)
+        levels.append(ExactLevel(name, rows, unit, weight))
+        most = sum(
+            int(max(column) / unit) * count
+            for column, count in zip(zip(*rows, strict=True), available, strict=True)
+        )
+        weight *= most + 1
+    return tuple(reversed(levels))
+
+
+def _total(figures: Figures, counts: Rows) -> Fraction:
+    return sum(
+        (
+            figure * count
+            for row, taken in zip(figures, counts, strict=True)
+            for figure, count in zip(row, taken, strict=True)
+            if count
+        ),
+        Fraction(0),
+    )
 
 
 def as_array(counts: Rows) -> IntArray:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hercules_opt.provisioning.box import Box
-from hercules_opt.provisioning.choice import cheapest_choice, useful
-from hercules_opt.provisioning.cover_lists import BITS, Covers, covers_below
+from hercules_opt.provisioning.choice import Stock, cheapest_choices, useful
+from hercules_opt.provisioning.cover_lists import BITS, MOST_RESTS, Covers, Rounded, covers_below
 from hercules_opt.provisioning.exact import ExactInterval, Rows
 
 if TYPE_CHECKING:
@@ -65,11 +65,22 @@ class Charges:
         Price of one server of each type on top of its cost.
     least
         What each model pays at least for a cover in the box, prices included.
+    step
+        Costs of plans are whole multiples of it.
     """
 
     costs: Rows
     prices: tuple[int, ...]
     least: tuple[int, ...]
+    step: int
+
+    def cost(self, counts: Rows) -> int:
+        """Return the cost of counts without prices."""
+        return sum(
+            cost * count
+            for costs, row in zip(self.costs, counts, strict=True)
+            for cost, count in zip(costs, row, strict=True)
+        )
 
 
 def cheapest_plan(interval: ExactInterval, box: Box, charges: Charges, ceiling: int | None) -> Listed:
@@ -86,33 +97,40 @@ def cheapest_plan(interval: ExactInterval, box: Box, charges: Charges, ceiling: 
     """
     worth = sum(price * count for price, count in zip(charges.prices, interval.available, strict=True))
     start = sum(charges.least) - worth
+    step = charges.step
+    first = -(-start // step) * step + 1  # just above the least cost that a plan can have
     bound, room = start, max(start // _FIRST_SHARE, 1)
     lists: _Lists | None = None
     for _ in range(_STEPS):
-        figure = start + room if ceiling is None else min(start + room, ceiling)
+        figure = max(start + room, first) if ceiling is None else min(max(start + room, first), ceiling)
+        figure = (figure - 1) // step * step + 1  # just above the highest cost below it
+        if figure <= start:
+            return Listed(figure - 1 + step, None, complete=True)
         if lists is None or figure - start > lists.room:
-            lists = _Lists.within(interval, box, charges, worth, _AHEAD * room) or _Lists.within(
-                interval, box, charges, worth, room
+            lists = _Lists.within(interval, box, charges, worth, _AHEAD * (figure - start)) or _Lists.within(
+                interval, box, charges, worth, figure - start
             )
         choice = None if lists is None else lists.cheapest_below(figure)
         if choice is None:
             return Listed(bound, None, complete=False)
-        bound = max(bound, choice.bound)
-        if choice.counts is not None or figure == ceiling:
+        if choice.counts is not None:
             return choice
+        bound = max(bound, figure - 1 + step)
+        if ceiling is not None and bound >= ceiling:
+            return Listed(bound, None, complete=True)
         room += room // 2 + 1
     return Listed(bound, None, complete=False)
 
 
 @dataclass(frozen=True)
 class _Lists:
-    """Each model's covers that cost at most ``room`` above its least, rounded to ``shift`` binary digits."""
+    """Each model's covers that cost less than ``room`` above its least, costs rounded to ``bits`` digits."""
 
     covers: tuple[Covers, ...]
     room: int
-    least: tuple[int, ...]
+    charges: Charges
     worth: int
-    shift: int
+    bits: int
     prices: IntArray
     available: IntArray
 
@@ -121,46 +139,50 @@ class _Lists:
         cls, interval: ExactInterval, box: Box, charges: Charges, worth: int, room: int
     ) -> _Lists | None:
         """List the covers; ``None`` if they are too many."""
-        shift = max(0, (sum(charges.least) + room).bit_length() - BITS)
+        bits = max(0, (sum(charges.least) + room).bit_length() - BITS)
         lists: list[Covers] = []
         for m, least in enumerate(charges.least):
-            costs = [
-                (cost + price) >> shift for cost, price in zip(charges.costs[m], charges.prices, strict=True)
-            ]
-            limit = -(-(least + room) >> shift)
-            covers = covers_below(interval.rates[m], costs, interval.needs[m], box.low[m], box.high[m], limit)
+            costs = [cost + price for cost, price in zip(charges.costs[m], charges.prices, strict=True)]
+            covers = covers_below(
+                interval.rates[m],
+                Rounded.of(costs, bits),
+                interval.needs[m],
+                box.low[m],
+                box.high[m],
+                -(-(least + room) >> bits),
+            )
             if covers is None:
                 return None
             lists.append(covers)
-        return cls(
-            tuple(lists),
-            room,
-            charges.least,
-            worth,
-            shift,
-            np.array([price >> shift for price in charges.prices], dtype=np.int64),
-            np.array(interval.available, dtype=np.int64),
-        )
+        prices = np.array([price >> bits for price in charges.prices], dtype=np.int64)
+        available = np.array(interval.available, dtype=np.int64)
+        return cls(tuple(lists), room, charges, worth, bits, prices, available)
 
     def cheapest_below(self, figure: int) -> Listed | None:
         """Return the cheapest plan below a figure; ``None`` if combinations are too many."""
         most = figure + self.worth  # of costs and prices together
-        limit = -(-most >> self.shift)
-        room = most - sum(self.least)  # that all models have above their least
+        limit = -(-most >> self.bits)
+        room = most - sum(self.charges.least)  # that all models have above their least
         lists = [
-            covers.below(-(-(least + room) >> self.shift))
-            for covers, least in zip(self.covers, self.least, strict=True)
+            covers.below(-(-(least + room) >> self.bits))
+            for covers, least in zip(self.covers, self.charges.least, strict=True)
         ]
-        lists = useful(lists, self.prices, self.available, limit)
-        chosen = cheapest_choice(lists, self.prices, self.available, limit, _FEW_COMBINATIONS)
+        # The price of what is idle is rounded down for each server.
+        rounding = 1 + int(self.available[self.prices > 0].sum()) if self.bits else 0
+        stock = Stock(self.prices, self.available, self.bits, rounding)
+        lists = useful(lists, stock, limit)
+        chosen = cheapest_choices(lists, stock, limit, _FEW_COMBINATIONS)
         if chosen is None:  # a plan that is found roughly leaves less to look at
-            rough = cheapest_choice(lists, self.prices, self.available, limit, MOST_COMBINATIONS, _BEAM)
-            if rough is not None and rough[1] is not None:
-                limit = rough[0] + 1
-            lists = useful(lists, self.prices, self.available, limit)
-            chosen = cheapest_choice(lists, self.prices, self.available, limit, MOST_COMBINATIONS)
+            rough = cheapest_choices(lists, stock, limit, MOST_COMBINATIONS, _BEAM)
+            if rough is not None and rough.rows:
+                limit = min(limit, rough.total + rounding + 1)
+            chosen = cheapest_choices(useful(lists, stock, limit), stock, limit, MOST_COMBINATIONS)
         if chosen is None:
             return None
-        total, counts = chosen
-        bound = figure if counts is None else min(figure, (total << self.shift) - self.worth)
-        return Listed(bound, counts, complete=True)
+        if not chosen.rows:
+            return Listed(figure, None, complete=True)
+        counts = min(chosen.rows, key=self.charges.cost)
+        least = self.charges.cost(counts)
+        if not chosen.all_listed or self.bits > MOST_RESTS:
+            least = min(least, (chosen.total << self.bits) - self.worth)
+        return Listed(least, counts, complete=True)

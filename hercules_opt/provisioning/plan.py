@@ -48,15 +48,22 @@ class Plan:
         Servers, shape (t, h, m). Those of an uncovered interval fall short, as ``shortfall`` says; where the
         interval is infeasible they have the least total shortfall, to the solver's tolerance.
     power_w, servers
-        Provisioned power and activated servers per interval, shape (t,).
+        Provisioned power and activated servers per interval, shape (t,); power is NaN where that of a pair in
+        use is unknown.
     shortfall
         QPS that are missing to the required load, shape (t, m).
     objective
-        Mean of ``power_w`` weighted by the length of the intervals; ``None`` if one is not covered.
-    interval_bound
-        Lower bound on each interval's power in W, shape (t,); NaN where there is none.
+        Mean of the first of the objectives (power in W, servers, or cost per hour), weighted by the length of
+        the intervals; ``None`` if one is not covered.
+    interval_objective, interval_bound
+        Its value in each interval and the lower bound on it, shape (t,); the bound is NaN where there is
+        none.
+    later_objective, later_bound
+        The same of the later objectives, shape (t, k); a bound is one for plans that are optimal in all
+        objectives before.
     interval_gap
-        (power - bound) / power, shape (t,); NaN where there is no bound or the interval is not covered.
+        The largest (value - bound) / value of the interval's objectives, shape (t,); NaN where one has no
+        bound or the interval is not covered.
     bound, gap
         Lower bound on the objective, and the worst interval's gap; ``None`` if an interval has none.
     bound_source
@@ -64,7 +71,8 @@ class Plan:
     certificate
         Per interval, a proof that ``verify`` recomputes, or ``None``. It may prove less than a claimed bound.
     policy, solver, objective_name
-        What was asked for; ``solver`` is "none" where the policy needs none.
+        What was asked for; ``solver`` is "none" where the policy needs none, and several objectives have ", "
+        between them.
     requested_gap, time_limit_s
         The gap at which the search could stop, and its time limit.
     runtime_s
@@ -88,7 +96,10 @@ class Plan:
     servers: IntArray
     shortfall: FloatArray
     objective: float | None
+    interval_objective: FloatArray
     interval_bound: FloatArray
+    later_objective: FloatArray
+    later_bound: FloatArray
     interval_gap: FloatArray
     bound: float | None
     gap: float | None
@@ -113,7 +124,10 @@ class Plan:
             "power_w": (intervals,),
             "servers": (intervals,),
             "shortfall": (intervals, models),
+            "interval_objective": (intervals,),
             "interval_bound": (intervals,),
+            "later_objective": (intervals, len(self.levels) - 1),
+            "later_bound": (intervals, len(self.levels) - 1),
             "interval_gap": (intervals,),
         }
         whole = ("counts", "servers")
@@ -129,6 +143,11 @@ class Plan:
         for name in ("bound_source", "certificate"):
             if len(getattr(self, name)) != intervals:
                 raise InputError(f"must have {intervals} entries", where="plan", key=name)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Names of the objectives, most important first."""
+        return tuple(self.objective_name.split(", "))
 
     @property
     def covered(self) -> npt.NDArray[np.bool_]:

@@ -34,6 +34,8 @@ PLAN_SCHEMA_VERSION = 1
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+#: A figure that may be whole and too long for a float.
+Exact = Annotated[int, Field(ge=-(10**60), le=10**60)] | Number
 Count = Annotated[int, Field(ge=-(10**12), le=10**12)]
 
 
@@ -59,7 +61,7 @@ class _Layout(BaseModel):
 class _LeafLayout(_Layout):
     multipliers: list[Number]
     least: list[Number | None]
-    listed: Number | None = None
+    listed: Exact | None = None
 
 
 class _BranchLayout(_Layout):
@@ -83,16 +85,25 @@ class _CertificateLayout(_Layout):
     """Nodes in a list, the root first; a branch names its parts by their place in it."""
 
     kind: CertificateKind
-    bound: Number | None
+    bound: Exact | None
     nodes: list[_NodeLayout] = Field(min_length=1, max_length=100_000)
+
+
+class _LaterLayout(_Layout):
+    """A later objective in one interval."""
+
+    objective: Number
+    bound: Number | None
 
 
 class _IntervalLayout(_Layout):
     status: Status
     counts: dict[str, dict[str, Count]]
-    power_w: Number
+    power_w: Number | None
     servers: Count
-    bound_w: Number | None
+    objective: Number
+    bound: Number | None
+    later: list[_LaterLayout]
     gap: Number | None
     bound_source: BoundSource
     shortfall_qps: dict[str, Number]
@@ -179,6 +190,11 @@ def plan_from_json(data: Any) -> Plan:
             raise InputError("a name may appear only once", key=key, found=twice)
     types = {name: index for index, name in enumerate(layout.server_types)}
     models = {name: index for index, name in enumerate(layout.models)}
+    later = len(layout.objective_name.split(", ")) - 1
+    for t, interval in enumerate(layout.intervals):
+        if len(interval.later) != later:
+            rule = f"must have an entry for each of the {later} later objectives"
+            raise InputError(rule, key=f"intervals.{t}.later", found=len(interval.later))
     counts = np.zeros((len(layout.intervals), len(types), len(models)), dtype=np.int64)
     shortfall = np.zeros((len(layout.intervals), len(models)))
     for t, interval in enumerate(layout.intervals):
@@ -198,11 +214,18 @@ def plan_from_json(data: Any) -> Plan:
         status=layout.status,
         interval_status=tuple(interval.status for interval in layout.intervals),
         counts=counts,
-        power_w=np.array([interval.power_w for interval in layout.intervals]),
+        power_w=np.array([_nan(interval.power_w) for interval in layout.intervals]),
         servers=np.array([interval.servers for interval in layout.intervals], dtype=np.int64),
         shortfall=shortfall,
         objective=layout.objective,
-        interval_bound=np.array([_nan(interval.bound_w) for interval in layout.intervals]),
+        interval_objective=np.array([interval.objective for interval in layout.intervals]),
+        interval_bound=np.array([_nan(interval.bound) for interval in layout.intervals]),
+        later_objective=np.array(
+            [[level.objective for level in interval.later] for interval in layout.intervals]
+        ).reshape(len(layout.intervals), later),
+        later_bound=np.array(
+            [[_nan(level.bound) for level in interval.later] for interval in layout.intervals]
+        ).reshape(len(layout.intervals), later),
         interval_gap=np.array([_nan(interval.gap) for interval in layout.intervals]),
         bound=layout.bound,
         gap=layout.gap,
@@ -231,9 +254,14 @@ def _interval_to_json(plan: Plan, interval: int, place: dict[Certificate, int]) 
     return {
         "status": plan.interval_status[interval],
         "counts": counts,
-        "power_w": float(plan.power_w[interval]),
+        "power_w": _none(plan.power_w[interval]),
         "servers": int(plan.servers[interval]),
-        "bound_w": _none(plan.interval_bound[interval]),
+        "objective": float(plan.interval_objective[interval]),
+        "bound": _none(plan.interval_bound[interval]),
+        "later": [
+            {"objective": float(value), "bound": _none(bound)}
+            for value, bound in zip(plan.later_objective[interval], plan.later_bound[interval], strict=True)
+        ],
         "gap": _none(plan.interval_gap[interval]),
         "bound_source": plan.bound_source[interval],
         "shortfall_qps": {

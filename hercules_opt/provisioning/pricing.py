@@ -21,7 +21,7 @@ from hercules_opt.provisioning.certificate import CertificateKind, Leaf
 from hercules_opt.provisioning.columns import TINY, ColumnPool, Mixture
 from hercules_opt.provisioning.cover import Cover, least_cover
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most
+from hercules_opt.provisioning.exact import ExactInterval, Rows, exact, float_at_most, stated
 from hercules_opt.provisioning.listing import Charges, cheapest_plan
 from hercules_opt.provisioning.multipliers import lp_multipliers
 
@@ -66,6 +66,7 @@ class PriceSearch:
         self._scale = dearest or 1.0
         self._digits = max(0, 10 - math.ceil(math.log10(self._scale)))
         self._grid = math.lcm(10**self._digits, unit.denominator)
+        self._step = unit
         watts = unit * self._grid if self._with_power else Fraction(0)
         self._costs = [tuple(int(cost * watts) for cost in row) for row in interval.costs]
         active = [m for m, need in enumerate(interval.needs) if need > 0]
@@ -128,10 +129,11 @@ class PriceSearch:
             tuple(self._costs),
             tuple(int(exact(price) * self._grid) for price in leaf.multipliers),
             tuple(math.floor(exact(least) * self._grid) for least in leaf.least if least is not None),
+            int(self._step * self._grid),
         )
         ceiling = None if ceiling_w is None else math.floor(ceiling_w * self._grid)
         answer = cheapest_plan(self.interval, box, charges, ceiling)
-        figure = float_at_most(Fraction(answer.bound, self._grid))
+        figure = stated(Fraction(answer.bound, self._grid))
         return replace(leaf, listed=figure), answer.counts, answer.complete
 
     def _first_prices(self, box: Box, start: Leaf | None) -> list[Sequence[float]]:

@@ -13,6 +13,7 @@ from hercules_opt.errors import InputError, nearest_name
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.provenance import KINDS, Kind
 from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
+from hercules_opt.provisioning.objectives import Level
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -21,6 +22,8 @@ IntArray = npt.NDArray[np.int64]
 MAX_QPS = 1e12
 #: Largest power of one server, in W.
 MAX_POWER_W = 1e9
+#: Largest cost of one server and hour.
+MAX_COST_PER_H = 1e9
 #: Most servers of one type.
 MAX_AVAILABLE = 1_000_000
 #: Largest over-provision rate.
@@ -51,6 +54,8 @@ class ProvisioningProblem:
         Names; by default type1, type2, ... and model1, model2, ...
     kinds
         Provenance of each pair's figures, h tuples of m kinds; "assumed" by default.
+    cost_per_h
+        Cost of one server and hour, shape (h,); NaN (the default) where it is unknown.
 
     Raises
     ------
@@ -67,6 +72,7 @@ class ProvisioningProblem:
     server_types: tuple[str, ...]
     models: tuple[str, ...]
     kinds: tuple[tuple[Kind, ...], ...]
+    cost_per_h: FloatArray
 
     def __init__(
         self,
@@ -79,6 +85,7 @@ class ProvisioningProblem:
         server_types: Sequence[str] | None = None,
         models: Sequence[str] | None = None,
         kinds: Sequence[Sequence[Kind]] | None = None,
+        cost_per_h: npt.ArrayLike | None = None,
     ) -> None:
         """Check and copy everything; the parameters are described with the class."""
         rates = _numbers("qps", qps)
@@ -103,6 +110,7 @@ class ProvisioningProblem:
             "qps": rates,
             "power_w": _shaped("power_w", power_w, (types, services)),
             "available": _counts("available", available, types),
+            "cost_per_h": _spread("cost_per_h", np.nan if cost_per_h is None else cost_per_h, types),
             "load_qps": loads,
             **spread,
         }
@@ -131,6 +139,14 @@ class ProvisioningProblem:
         cells = [[f"interval {t}, {m}" for m in self.models] for t in range(len(self.load_qps))]
         _in_range("load_qps", self.load_qps, cells, least=0.0, most=MAX_QPS)
         _in_range("over_provision", self.over_provision, self.models, least=0.0, most=MAX_OVER_PROVISION)
+        _in_range(
+            "cost_per_h",
+            self.cost_per_h,
+            self.server_types,
+            least=0.0,
+            most=MAX_COST_PER_H,
+            unknown="NaN where it is unknown",
+        )
         spans = [f"interval {t}" for t in range(len(self.load_qps))]
         _in_range("duration_h", self.duration_h, spans, above=0.0, most=MAX_DURATION_H)
 
@@ -156,6 +172,30 @@ class ProvisioningProblem:
                 found="an unknown power",
                 hint=f"{len(unknown)} such pair(s): give their power or leave the pairs out.",
             )
+
+    def objective_figures(self, level: Level) -> FloatArray:
+        """Return what one server adds to an objective, shape (h, m).
+
+        Raises
+        ------
+        InputError
+            If the figure of a server that could be used is unknown.
+        """
+        if level == "power":
+            self.require_power()
+            return self.power_w
+        if level == "servers":
+            return np.ones_like(self.qps)
+        unknown = np.flatnonzero(self.can_serve.any(axis=1) & np.isnan(self.cost_per_h))
+        if len(unknown):
+            raise InputError(
+                "must be known where cost is minimized",
+                where="cost_per_h",
+                key=self.server_types[unknown[0]],
+                found="an unknown cost",
+                hint=f"{len(unknown)} such server type(s): give cost_per_h, 0 for what is free.",
+            )
+        return np.broadcast_to(self.cost_per_h[:, np.newaxis], self.qps.shape)
 
     def replace(self, **changes: Any) -> ProvisioningProblem:
         """Return a checked copy with some parameters changed."""
@@ -199,6 +239,8 @@ class ProvisioningProblem:
         return cls(
             qps, power_w, instance.available, instance.load_qps, instance.over_provision, instance.duration_h,
             tuple(types), tuple(models), kinds,
+            [np.nan if server.cost_per_h is None else server.cost_per_h
+             for server in instance.servers.values()],
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.assembly import Terms, assemble
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, ExactProblem
+from hercules_opt.provisioning.objectives import objective_levels, objective_text
 from hercules_opt.provisioning.parallel import Answered, solve_apart, usable_cores
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.policies import (
@@ -27,9 +28,6 @@ from hercules_opt.provisioning.policies import (
 from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
 from hercules_opt.provisioning.shortfall_first import shortfall_first
 from hercules_opt.provisioning.solvers import SOLVERS
-
-#: What can be minimized.
-OBJECTIVES = ("power",)
 
 #: Seconds of solving here, and seconds expected to be left, at which worker processes are worth their start.
 _PATIENCE_S = 1.0
@@ -46,7 +44,7 @@ def provision(
     solver: str = "auto",
     gap: float = 1e-6,
     time_limit_s: float | None = None,
-    objective: str = "power",
+    objective: str | Sequence[str] = "power",
     allow_shortfall: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -70,12 +68,14 @@ def provision(
         (needs swiglpk). Its answers are checked exactly, its bound is a claim; if it fails, the plan's
         ``stopped_by`` is ``"solver_failure"``, ``notes`` say why, and nothing takes its place.
     gap
-        Relative gap between power and bound at which an interval is done.
+        Relative gap between objective and bound at which an interval is done; several objectives are always
+        searched to the end.
     time_limit_s
         Limit of the whole call. Each interval gets an equal share of what is left. One that is not reached
         gets the greedy answer.
     objective
-        ``"power"``: provisioned power.
+        ``"power"``, ``"servers"`` or ``"cost"`` (per hour); or a list of these, of which a later one decides
+        among plans that are equal in all before, to the last digit.
     allow_shortfall
         Where nothing covers, prove the least total shortfall in QPS, over all models, and reach it with the
         least power (that by a solver's word). Such an interval is still called infeasible;
@@ -96,7 +96,7 @@ def provision(
     Raises
     ------
     InputError
-        On bad input, for instance an unknown power of a pair that could be used.
+        On bad input, for instance an unknown power of a pair that could be used where power is minimized.
     """
     started = time.monotonic()
     if not isinstance(policy, str) and not callable(getattr(policy, "solve", None)):
@@ -108,17 +108,15 @@ def provision(
     if allow_shortfall and not isinstance(chosen, Hercules | WholeProgram):
         hint = "Only hercules finds the least shortfall; what other policies miss, their plans say anyway."
         raise InputError("needs the policy hercules", where="allow_shortfall", found=chosen.name, hint=hint)
-    if objective not in OBJECTIVES:
-        hint = nearest_name(str(objective), OBJECTIVES)
-        raise InputError("unknown objective", where="objective", found=objective, hint=hint)
+    levels = objective_levels(objective)
     _check_number("gap", gap, 0.0, 1.0)
     if time_limit_s is not None:
         _check_number("time_limit_s", time_limit_s, 0.0, 1e9)
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise InputError("must be a whole number, at least 1", where="workers", found=workers)
     data = as_problem(problem, table)
-    exact_problem = ExactProblem.of(data)
-    effort = Effort.within(gap, time_limit_s)
+    exact_problem = ExactProblem.of(data, levels)
+    effort = Effort.within(gap if len(levels) == 1 else 0.0, time_limit_s)
     try:
         answers, interrupted = _solve_all(exact_problem, chosen, effort, workers or usable_cores(), progress)
         if allow_shortfall and not interrupted:
@@ -127,7 +125,13 @@ def provision(
         if isinstance(chosen, WholeProgram):
             chosen.close()
     terms = Terms(
-        chosen.name, solver_name, objective, gap, time_limit_s, time.monotonic() - started, interrupted
+        chosen.name,
+        solver_name,
+        objective_text(levels),
+        gap,
+        time_limit_s,
+        time.monotonic() - started,
+        interrupted,
     )
     return assemble(data, exact_problem, answers, terms)
 

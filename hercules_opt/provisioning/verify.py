@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,13 @@ from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.certificate import Certificate
 from hercules_opt.provisioning.check_certificate import (
     CertificateError,
+    Grid,
     IntervalData,
     check_infeasible,
     proven_bound_w,
     proven_shortfall_qps,
 )
+from hercules_opt.provisioning.objectives import OBJECTIVES, UNITS, Level, objective_levels
 from hercules_opt.provisioning.plan import BOUND_SOURCES, OPTIMAL_GAP, STATUSES, Plan, Status
 from hercules_opt.provisioning.problem import FloatArray, ProvisioningProblem, as_problem
 
@@ -50,15 +52,15 @@ class Violation:
 
 @dataclass(frozen=True)
 class IntervalAudit:
-    """What is behind one interval's bound, in W, or behind its infeasibility.
+    """What is behind one interval's bound on the (first) objective, or behind its infeasibility.
 
     ``label`` is "certified" where the certificate proves all that the plan claims, "solver's claim" where it
     claims more than was recomputed, and "none" where it claims nothing.
     """
 
     interval: int
-    certified_bound_w: float | None
-    claimed_bound_w: float | None
+    certified_bound: float | None
+    claimed_bound: float | None
     label: Literal["certified", "solver's claim", "none"]
 
 
@@ -84,7 +86,7 @@ def verify(
     Raises
     ------
     InputError
-        If the problem itself is bad; for instance if a power is unknown.
+        If the problem itself is bad; for instance if a power is unknown that the plan minimizes.
     """
     return list(audit(problem, table, plan).violations)
 
@@ -102,7 +104,6 @@ def audit(
     if not isinstance(plan, Plan):
         raise InputError("must be a Plan", where="plan", found=type(plan).__name__)
     data = as_problem(problem, table)
-    data.require_power()
     strangers = list(_check_names(data, plan))
     if strangers:
         return Audit(tuple(strangers), ())
@@ -119,13 +120,15 @@ def _check_names(problem: ProvisioningProblem, plan: Plan) -> Iterator[Violation
     if len(plan.interval_status) != len(problem.load_qps):
         found, needed = len(plan.interval_status), len(problem.load_qps)
         yield Violation("names", f"the plan has {found} intervals, the problem {needed}")
-    if plan.objective_name != "power":
-        text = f"the objective is called {plan.objective_name!r}; only power can be recomputed"
+    try:
+        objective_levels(plan.objective_name)
+    except InputError:
+        text = f"the objective is called {plan.objective_name!r}; {', '.join(OBJECTIVES)} can be recomputed"
         yield Violation("objective", text)
 
 
 def _exact(figure: float) -> Fraction:
-    return Fraction(repr(float(figure)))
+    return Fraction(figure) if isinstance(figure, int) else Fraction(repr(float(figure)))
 
 
 def _same(claimed: float, true: Fraction) -> bool:
@@ -145,19 +148,28 @@ class _Check:
         usable = problem.can_serve
         models = usable.shape[1]
         self.rates = _grid(problem.qps, usable)
-        self.powers = _grid(problem.power_w, usable)
+        self.figures = [
+            _grid(problem.objective_figures(level), usable) for level in objective_levels(plan.objective_name)
+        ]
+        self.units = [_unit([figure for row in figures for figure in row]) for figures in self.figures]
+        self.weights = self._weights()
+        costs = tuple(
+            tuple(self._cost([figures[h][m] for figures in self.figures]) for h in range(len(self.rates)))
+            for m in range(models)
+        )
         over = [1 + _exact(share) for share in problem.over_provision]
         self.data = [
             IntervalData(
                 tuple(zip(*self.rates, strict=True)),
-                tuple(zip(*self.powers, strict=True)),
+                costs,
                 tuple(over[m] * _exact(load[m]) for m in range(models)),
                 tuple(int(count) for count in problem.available),
             )
             for load in problem.load_qps
         ]
         self.true_power = [self._power(t) for t in range(len(self.data))]
-        #: What certificates prove, in W (of a shortfall, in QPS), or what is wrong with them.
+        self.values = [[self._value(figures, t) for figures in self.figures] for t in range(len(self.data))]
+        #: What certificates prove of the objective (of a shortfall, in QPS), or what is wrong with them.
         self.proofs: dict[tuple[IntervalData, Certificate], tuple[Fraction | None, str | None]] = {}
 
     def run(self) -> Audit:
@@ -168,17 +180,68 @@ class _Check:
     def _say(self, code: Code, text: str, interval: int | None = None) -> None:
         self.found.append(Violation(code, text, interval))
 
-    def _power(self, interval: int) -> Fraction:
+    def _weights(self) -> list[int]:
+        """Return by how much one unit of each objective outweighs all that the later ones can reach."""
+        weights = [1]
+        for figures, unit in zip(self.figures[:0:-1], self.units[:0:-1], strict=True):
+            most = sum(
+                int(max(row) / unit) * int(count)
+                for row, count in zip(figures, self.problem.available, strict=True)
+            )
+            weights.insert(0, weights[0] * (most + 1))
+        return weights
+
+    def _cost(self, values: Sequence[Fraction]) -> Fraction:
+        """Return the objectives as one number: the value itself, or of several the weighted whole units."""
+        if len(values) == 1:
+            return values[0]
+        return sum(
+            (
+                weight * value / unit
+                for value, unit, weight in zip(values, self.units, self.weights, strict=True)
+            ),
+            Fraction(0),
+        )
+
+    def _level_bounds(self, t: int, bound: Fraction) -> list[Fraction | None]:
+        """Return what a bound on the cost proves of each objective; of later ones only behind proven ones."""
+        if len(self.figures) == 1:
+            return [bound]
+        bounds: list[Fraction | None] = []
+        rest = math.ceil(bound)
+        for value, unit, weight in zip(self.values[t], self.units, self.weights, strict=True):
+            whole, rest = divmod(rest, weight)
+            bounds.append(max(whole, 0) * unit)
+            if whole * unit != value:
+                break
+        return bounds + [None] * (len(self.figures) - len(bounds))
+
+    def _value(self, figures: Grid, interval: int) -> Fraction:
         counts = self.plan.counts[interval]
-        return sum((self.powers[h][m] * int(counts[h, m]) for h, m in np.argwhere(counts != 0)), Fraction(0))
+        return sum((figures[h][m] * int(counts[h, m]) for h, m in np.argwhere(counts != 0)), Fraction(0))
+
+    def _power(self, interval: int) -> Fraction | None:
+        """Return the power of the counts, ``None`` if that of a pair in use is unknown."""
+        counts, power_w = self.plan.counts[interval], self.problem.power_w
+        used = np.argwhere((counts != 0) & self.problem.can_serve)
+        if any(np.isnan(power_w[h, m]) for h, m in used):
+            return None
+        return sum((_exact(power_w[h, m]) * int(counts[h, m]) for h, m in used), Fraction(0))
 
     def _interval(self, t: int) -> IntervalAudit:
         self._counts(t)
         short = self._coverage(t)
         plan = self.plan
-        if not _same(plan.power_w[t], self.true_power[t]):
-            claimed, true = float(plan.power_w[t]), float(self.true_power[t])
-            self._say("power", f"claims {claimed!r} W, the counts draw {true!r} W", t)
+        power, claimed = self.true_power[t], float(plan.power_w[t])
+        if power is None and not math.isnan(claimed):
+            self._say("power", f"claims {claimed!r} W, but that of a pair in use is unknown", t)
+        elif power is not None and not _same(claimed, power):
+            self._say("power", f"claims {claimed!r} W, the counts draw {float(power)!r} W", t)
+        for name, true, stated in zip(
+            plan.levels, self.values[t], _claims(plan, t, bounds=False), strict=True
+        ):
+            if not _same(stated, true):
+                self._say("objective", f"{name}: claims {stated!r}, the counts make it {float(true)!r}", t)
         used = int(plan.counts[t].sum())
         if int(plan.servers[t]) != used:
             self._say("servers", f"claims {int(plan.servers[t])} servers, the counts are {used}", t)
@@ -228,43 +291,67 @@ class _Check:
             self._say("status", f"claims to be {status}, but every load is covered", t)
         if status in ("infeasible", "unknown"):
             return self._uncovered(t, infeasible)
-        bound = float(plan.interval_bound[t])
-        if math.isnan(bound):
+        bounds = _claims(plan, t, bounds=True)
+        first = bounds[0]
+        if math.isnan(first):
             if source != "none" or status == "optimal":
                 self._say("bound", f"{status} with a {source} bound, but there is no bound", t)
             if not math.isnan(plan.interval_gap[t]):
                 self._say("gap", "claims a gap without a bound", t)
             return IntervalAudit(t, _number(proven), None, "none")
-        if not math.isfinite(bound) or bound < 0:
-            self._say("bound", f"{bound!r} is no bound", t)
-            return IntervalAudit(t, _number(proven), bound, "solver's claim")
-        self._bound_value(t, _exact(bound), proven, certificate)
-        holds = proven is not None and _exact(bound) <= proven
-        return IntervalAudit(t, _number(proven), bound, "certified" if holds else "solver's claim")
+        if not all(math.isnan(bound) or (math.isfinite(bound) and bound >= 0) for bound in bounds):
+            self._say("bound", f"{bounds!r} are no bounds", t)
+            return IntervalAudit(t, _number(proven), first, "solver's claim")
+        known = self._proven_levels(t, proven)
+        self._bound_values(t, bounds, known, certificate)
+        holds = all(
+            math.isnan(bound) or (true is not None and _exact(bound) <= true)
+            for bound, true in zip(bounds, known, strict=True)
+        )
+        return IntervalAudit(t, _number(known[0]), first, "certified" if holds else "solver's claim")
 
-    def _bound_value(
-        self, t: int, bound: Fraction, proven: Fraction | None, certificate: Certificate | None
+    def _proven_levels(self, t: int, proven: Fraction | None) -> list[Fraction | None]:
+        return [None] * len(self.figures) if proven is None else self._level_bounds(t, proven)
+
+    def _bound_values(
+        self,
+        t: int,
+        bounds: Sequence[float],
+        proven: Sequence[Fraction | None],
+        certificate: Certificate | None,
     ) -> None:
-        plan, power = self.plan, self.true_power[t]
+        """Check each objective's bound, and the gap and the status that follow."""
+        plan = self.plan
         source = plan.bound_source[t]
         if source == "none":
             self._say("bound", "there is a bound that nobody vouches for", t)
-        if source == "certified" and (proven is None or bound > proven):
-            what = "there is no certificate" if certificate is None else "the certificate does not prove it"
-            self._say("bound", f"{float(bound)!r} W is called certified, but {what}", t)
-        if bound > power:
-            self._say("bound", f"{float(bound)!r} W is above the plan's own power, {float(power)!r} W", t)
-        gap = (power - bound) / power if power else Fraction(0)
+        gaps: list[Fraction] = []
+        for name, bound, value, true in zip(plan.levels, bounds, self.values[t], proven, strict=True):
+            if math.isnan(bound):
+                continue
+            unit = UNITS[cast(Level, name)]
+            if source == "certified" and (true is None or _exact(bound) > true):
+                what = (
+                    "there is no certificate" if certificate is None else "the certificate does not prove it"
+                )
+                self._say("bound", f"{bound!r} {unit} is called certified, but {what}", t)
+            if _exact(bound) > value:
+                self._say("bound", f"{bound!r} {unit} is above the plan's own, {float(value)!r} {unit}", t)
+            gaps.append((value - _exact(bound)) / value if value else Fraction(0))
         claimed = float(plan.interval_gap[t])
-        if not _same(claimed, gap):
-            self._say("gap", f"claims {claimed!r}, power and bound give {float(gap)!r}", t)
-        fitting: Status = "optimal" if gap <= _exact(OPTIMAL_GAP) else "feasible"
+        complete = len(gaps) == len(bounds)
+        if complete and not _same(claimed, max(gaps)):
+            self._say("gap", f"claims {claimed!r}, values and bounds give {float(max(gaps))!r}", t)
+        if not complete and not math.isnan(claimed):
+            self._say("gap", "claims a gap, but an objective has no bound", t)
+        fitting: Status = "optimal" if complete and max(gaps) <= _exact(OPTIMAL_GAP) else "feasible"
         if plan.interval_status[t] != fitting:
-            self._say("status", f"claims {plan.interval_status[t]} with a gap of {float(gap):g}", t)
+            found = f"a gap of {float(max(gaps)):g}" if complete else "an objective without a bound"
+            self._say("status", f"claims {plan.interval_status[t]} with {found}", t)
 
     def _uncovered(self, t: int, infeasible: bool) -> IntervalAudit:
         plan = self.plan
-        if not (math.isnan(plan.interval_bound[t]) and math.isnan(plan.interval_gap[t])):
+        if not all(math.isnan(figure) for figure in (*_claims(plan, t, bounds=True), plan.interval_gap[t])):
             self._say("bound", "claims a bound or a gap for an interval that is not covered", t)
         source, is_claimed = plan.bound_source[t], plan.interval_status[t] == "infeasible"
         if is_claimed == (source == "none"):
@@ -308,8 +395,14 @@ class _Check:
         if plan.status != worst:
             self._say("status", f"claims {plan.status}, its intervals make it {worst}")
         covered = all(plan.covered)
-        self._total("objective", plan.objective, self._mean(self.true_power) if covered else None)
-        complete = covered and bool(np.isfinite(plan.interval_bound).all())
+        self._total(
+            "objective",
+            plan.objective,
+            self._mean([values[0] for values in self.values]) if covered else None,
+        )
+        complete = covered and bool(
+            np.isfinite(plan.interval_gap).all() and np.isfinite(plan.interval_bound).all()
+        )
         bounds = [_exact(bound) for bound in plan.interval_bound] if complete else []
         self._total("bound", plan.bound, self._mean(bounds) if complete else None)
         gap = float(np.max(plan.interval_gap)) if complete else None
@@ -335,7 +428,7 @@ class _Check:
         )
 
 
-def _grid(figures: FloatArray, usable: npt.NDArray[np.bool_]) -> tuple[tuple[Fraction, ...], ...]:
+def _grid(figures: FloatArray, usable: npt.NDArray[np.bool_]) -> Grid:
     types, models = usable.shape
     return tuple(
         tuple(_exact(figures[h, m]) if usable[h, m] else Fraction(0) for m in range(models))
@@ -354,6 +447,19 @@ def _proof(data: IntervalData, certificate: Certificate) -> tuple[Fraction | Non
     except CertificateError as error:
         return None, str(error)
     return None, None
+
+
+def _claims(plan: Plan, interval: int, *, bounds: bool) -> list[float]:
+    """Return what a plan says of each objective in an interval: its value, or the bound on it."""
+    first = plan.interval_bound if bounds else plan.interval_objective
+    later = plan.later_bound if bounds else plan.later_objective
+    return [float(first[interval]), *map(float, later[interval])]
+
+
+def _unit(values: Sequence[Fraction]) -> Fraction:
+    """Return the largest number of which all values are whole multiples; 1 where all are zero."""
+    scale = math.lcm(*(value.denominator for value in values))
+    return Fraction(math.gcd(*(int(value * scale) for value in values)) or scale, scale)
 
 
 def _number(value: Fraction | None) -> float | None:

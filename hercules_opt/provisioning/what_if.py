@@ -166,7 +166,7 @@ def server_values(
     An interval's certificate may prove that one more server saves nothing in it; the others are solved again.
     """
     day = ExactProblem.of(problem)
-    power = [day.power(as_rows(counts)) for counts in plan.counts]
+    power = [day.value(as_rows(counts)) for counts in plan.counts]
     slack = [
         own - exact(bound) if math.isfinite(bound) else own
         for own, bound in zip(power, plan.interval_bound.tolist(), strict=True)
@@ -220,7 +220,7 @@ def _resolved(
     saving = Fraction(0)
     for place, t in enumerate(intervals):
         # The old plan is still there: what is found is never worse.
-        cheaper = min(power[t], day.power(as_rows(plan.counts[place])))
+        cheaper = min(power[t], day.value(as_rows(plan.counts[place])))
         saving += hours[t] * (power[t] - cheaper)
         bound = float(plan.interval_bound[place])
         error += hours[t] * (cheaper - exact(bound) if math.isfinite(bound) else cheaper)

@@ -31,8 +31,8 @@ def audit_document(plan: Plan, audit: Audit) -> dict[str, Any]:
         "intervals": [
             {
                 "interval": entry.interval,
-                "certified_bound_w": entry.certified_bound_w,
-                "claimed_bound_w": entry.claimed_bound_w,
+                "certified_bound": entry.certified_bound,
+                "claimed_bound": entry.claimed_bound,
                 "bound": entry.label,
             }
             for entry in audit.intervals

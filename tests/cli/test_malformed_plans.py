@@ -118,9 +118,9 @@ CHANGED: list[tuple[Mutation, str]] = [
     (put(*COUNTS, "cpu", "ranking", 10**13), "counts.cpu.ranking: must be at most 1000000000000"),
     (put(*COUNTS, "cpu", "ranking", 10**400), "found a whole number of more than 100 digits"),
     (put("intervals", 0, "power_w", "270"), "intervals.0.power_w: must be a number, found '270'"),
-    (put("intervals", 0, "power_w", None), "intervals.0.power_w: must be a number"),
+    (put("intervals", 0, "objective", None), "intervals.0.objective: must be a number"),
     (put("intervals", 0, "servers", 2.5), "intervals.0.servers: must be a whole number, found 2.5"),
-    (put("intervals", 0, "bound_w", False), "intervals.0.bound_w: must be a number, found false"),
+    (put("intervals", 0, "bound", False), "intervals.0.bound: must be a number, found false"),
     (put("intervals", 0, "bound_source", "certifed"), "Did you mean 'certified'?"),
     (put("intervals", 0, "shortfall_qps", []), "intervals.0.shortfall_qps: must be a table"),
     (

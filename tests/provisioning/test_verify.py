@@ -166,8 +166,8 @@ def test_a_claimed_bound_is_named_a_claim():
     audit = ho.audit(problem, claimed)
     assert audit.violations == ()
     assert audit.intervals[0].label == "solver's claim"
-    assert audit.intervals[0].certified_bound_w == 0.0
-    assert audit.intervals[0].claimed_bound_w == plan.interval_bound[0]
+    assert audit.intervals[0].certified_bound == 0.0
+    assert audit.intervals[0].claimed_bound == plan.interval_bound[0]
     assert ho.audit(problem, plan).intervals[0].label == "certified"
 
 

@@ -19,8 +19,8 @@ class IntervalAnswer:
     ----------
     counts
         Servers by model and type, within availability; they may fall short of the needs.
-    claimed_bound_w
-        Lower bound on power that a solver claims; ``None`` where there is none.
+    claimed_bound
+        Lower bound on the objective that a solver claims; ``None`` where there is none.
     certificate
         Proof of a bound or of infeasibility that can be recomputed.
     infeasible
@@ -32,7 +32,7 @@ class IntervalAnswer:
     """
 
     counts: Rows
-    claimed_bound_w: Fraction | None = None
+    claimed_bound: Fraction | None = None
     certificate: Certificate | None = None
     infeasible: bool = False
     stopped_by: str | None = None
