@@ -37,10 +37,12 @@ GRADIENT_COST = 3
 _FAST = 1e6
 _HOST_RATES = ("core_flop_s", "bytes_s", "core_bytes_s", "nmp_bytes_s", "memory_bytes")
 _HOST_COSTS = ("launch_s", "fork_s", "core_w", "memory_j_per_byte", "nmp_j_per_byte")
+_WORK = ("flops", "weight_bytes", "activation_bytes", "gather_bytes", "rows", "output_bytes", "launches")
 _DEVICE_RATES = ("flop_s", "bytes_s", "link_bytes_s", "memory_bytes")
 _DEVICE_COSTS = ("launch_s", "link_s", "active_w")
 
-Ideal = Literal["host", "device"]
+#: A part that is taken to need no time: hardware, or the operators of a net.
+Ideal = Literal["host", "device", "sparse", "dense"]
 Compiled = Callable[[Floats, Floats], jax.Array]
 
 Flags = npt.NDArray[np.bool_]
@@ -231,6 +233,10 @@ def _idealized(pair: Pair, part: Ideal) -> Pair:
         fast = {name: getattr(host, name) * _FAST for name in _HOST_RATES}
         free = dict.fromkeys(_HOST_COSTS, 0.0)
         return pair._replace(host=host._replace(**fast, **free))
+    if part in ("sparse", "dense"):
+        kept = pair.operators.sparse if part == "dense" else 1.0 - pair.operators.sparse
+        less = {name: getattr(pair.operators, name) * kept for name in _WORK}
+        return pair._replace(operators=pair.operators._replace(**less))
     device = pair.device
     fast = {name: getattr(device, name) * _FAST for name in _DEVICE_RATES}
     return pair._replace(device=device._replace(**fast, **dict.fromkeys(_DEVICE_COSTS, 0.0)))

@@ -2,25 +2,27 @@
 
 Nothing is left out, but little is evaluated in full: a schedule can beat the best one known only if its
 server meets the limits at a load just above that one's throughput, and this takes one step of the search
-for the load instead of all. Of a schedule with a host and an accelerator stage, each stage must do so too
-when the other takes no time; only pairs of stages that both do are looked at. Both arguments need what the
-definition of the throughput needs: a larger load, or a slower part, is never better for the tail.
+for the load instead of all. Where a placement has two stages, each must do so too when the other takes no
+time; only pairs of stages that both do are looked at. Both arguments need what the definition of the
+throughput needs: a larger load, or a slower part, is never better for the tail.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
+from hercules_opt.problem.schedule import Placement
 from hercules_opt.scheduling.evaluator import LARGE_CHUNK, AnalyticalEvaluator, Ideal
 from hercules_opt.scheduling.gradient import Found, best_of, best_rows, polish
-from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Integers, Space, Tasks
+from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Space, Tasks
 
 #: Random points whose best start the local search that finds the first incumbent.
 _SAMPLE, _POLISHED = 2048, 4
-#: Variables of the accelerator's stage alone, and those that it shares with the host's.
-_OWN, _SHARED = ("instances", "fused_items"), ("batch_size", "hot_share")
+#: Variables that both stages share.
+_SHARED = ("batch_size", "hot_share")
 #: Load that a schedule must serve to be better than one that serves none.
 _LEAST_QPS = 1e-6
 #: Weight of the hot share in a key: its steps are then larger than any batch.
@@ -29,8 +31,30 @@ _HOT_KEY = 1e6
 _BLOCK = 65536
 
 
+class _Half(NamedTuple):
+    """A stage: the variables that are its own, and the part that takes no time while it is judged alone."""
+
+    own: tuple[str, ...]
+    without: Ideal
+
+
+_ON_HOST = ("threads", "cores_per_thread")
+_OFFLOADED = (_Half(_ON_HOST, "device"), _Half(("instances", "fused_items"), "host"))
+_HALVES: dict[Placement, tuple[_Half, _Half]] = {
+    "cpu-sd": (_Half(_ON_HOST, "dense"), _Half(("dense_threads", "dense_cores_per_thread"), "sparse")),
+    "cpu-accelerator": _OFFLOADED,
+    "accelerator-hot": _OFFLOADED,
+}
+
+
 def exhaustive_search(
-    evaluator: AnalyticalEvaluator, tasks: Tasks, *, seed: int = 0, tolerance: float = 1e-4
+    evaluator: AnalyticalEvaluator,
+    tasks: Tasks,
+    *,
+    seed: int = 0,
+    tolerance: float = 1e-4,
+    begun: Found | None = None,
+    floor_qps: Floats | None = None,
 ) -> Found:
     """Return the best schedule of each task.
 
@@ -40,24 +64,19 @@ def exhaustive_search(
         Of the points that the first incumbent comes from; the result does not depend on it beyond
         ``tolerance``.
     tolerance
-        No schedule of the lattice is better than the result by more than this share of its throughput.
+        No schedule of the lattice is better than the result, or than the floor, by more than this share of
+        its throughput.
+    begun
+        Schedules known beforehand, one per task, from which the search starts; none by default.
+    floor_qps
+        Throughput known to be reached elsewhere, shape (n,): no better schedule than that is sought.
     """
-    found = [_search(evaluator, _only(tasks, number), seed, tolerance) for number in range(len(tasks.spaces))]
-    points = np.concatenate([one.points for one in found])
-    columns = zip(*(one.evaluation for one in found), strict=True)
-    evaluation = type(found[0].evaluation)(*(np.concatenate(column) for column in columns))
-    return Found(points, evaluation)
-
-
-def _only(tasks: Tasks, number: int) -> Tasks:
-    return Tasks(tasks.placement, tasks.pair[number : number + 1], (tasks.spaces[number],))
-
-
-def _search(evaluator: AnalyticalEvaluator, task: Tasks, seed: int, tolerance: float) -> Found:
-    best = _incumbent(evaluator, task, seed)
-    for block in _candidates(evaluator, task, best, tolerance):
-        best = _better(evaluator, task, best, block, tolerance)
-    return best
+    floors = np.zeros(len(tasks.spaces)) if floor_qps is None else floor_qps
+    found = []
+    for number, (task, floor) in enumerate(zip(tasks.apart(), floors.tolist(), strict=True)):
+        first = _incumbent(evaluator, task, seed) if begun is None else begun.take(slice(number, number + 1))
+        found.append(_Search(evaluator, task, tolerance, first, floor).run())
+    return Found.joined(found)
 
 
 def _incumbent(evaluator: AnalyticalEvaluator, task: Tasks, seed: int) -> Found:
@@ -70,49 +89,56 @@ def _incumbent(evaluator: AnalyticalEvaluator, task: Tasks, seed: int) -> Found:
     return polished.take(best_rows(rows[first], polished.evaluation.merit, 1))
 
 
-def _better(
-    evaluator: AnalyticalEvaluator, task: Tasks, best: Found, block: Floats, tolerance: float
-) -> Found:
-    """Return the best of the incumbent and a block of points."""
-    chosen = block[_promising(evaluator, task, best, block, tolerance)]
-    if not len(chosen):
-        return best
-    group = np.zeros(1, dtype=np.int64)
-    found = best_of(evaluator, task, group, [chosen])
-    return found if found.evaluation.merit[0] > best.evaluation.merit[0] else best
+class _Search:
+    """The search of one lattice and the best schedule so far."""
 
+    def __init__(
+        self, evaluator: AnalyticalEvaluator, task: Tasks, tolerance: float, best: Found, floor_qps: float
+    ) -> None:
+        self.evaluator = evaluator
+        self.task = task
+        self.space = task.spaces[0]
+        self.tolerance = tolerance
+        self.best = best
+        self.floor_qps = floor_qps
 
-def _promising(
-    evaluator: AnalyticalEvaluator,
-    task: Tasks,
-    best: Found,
-    block: Floats,
-    tolerance: float,
-    ideal: Ideal | None = None,
-) -> np.ndarray:
-    """Return which points could be better than the incumbent by more than the tolerance."""
-    load = max(float(best.evaluation.qps[0]) * (1.0 + tolerance), _LEAST_QPS)
-    pair = np.broadcast_to(task.pair, len(block))
-    return evaluator.serves(task.placement, pair, block, np.full(len(block), load), ideal, LARGE_CHUNK)
+    def run(self) -> Found:
+        for block in self._candidates():
+            chosen = block[self._promising(block)]
+            if not len(chosen):
+                continue
+            found = best_of(self.evaluator, self.task, np.zeros(1, dtype=np.int64), [chosen])
+            if found.evaluation.merit[0] > self.best.evaluation.merit[0]:
+                self.best = found
+        return self.best
 
+    def _promising(self, points: Floats, ideal: Ideal | None = None) -> np.ndarray:
+        """Return which points could be better than what is known by more than the tolerance."""
+        known = max(float(self.best.evaluation.qps[0]), self.floor_qps)
+        load = np.full(len(points), max(known * (1.0 + self.tolerance), _LEAST_QPS))
+        pair = np.broadcast_to(self.task.pair, len(points))
+        return self.evaluator.serves(self.task.placement, pair, points, load, ideal, LARGE_CHUNK)
 
-def _candidates(
-    evaluator: AnalyticalEvaluator, task: Tasks, best: Found, tolerance: float
-) -> Iterator[Floats]:
-    """Yield the points of the lattice in blocks, without those that one stage alone rules out."""
-    space = task.spaces[0]
-    own = [name for name in _OWN if name in space.grids]
-    shared = [name for name in _SHARED if name in space.grids]
-    if not own or not shared:
-        yield from _blocks(_product(space, space.splits, own + shared))
-        return
-    one = np.ones((1, len(space.split_columns)))
-    hosts = _kept(evaluator, task, best, tolerance, _product(space, space.splits, shared), "device")
-    known = np.unique(_key(hosts))
-    every = _product(space, one, own + shared)
-    agreeing = (points[np.isin(_key(points), known)] for points in _blocks(every))
-    devices = _kept(evaluator, task, best, tolerance, agreeing, "host")
-    yield from _blocks(_joined(hosts, devices, own))
+    def _candidates(self) -> Iterator[Floats]:
+        """Yield the points of the lattice in blocks, without those that one stage alone rules out."""
+        space = self.space
+        halves = _HALVES.get(self.task.placement)
+        if halves is None:
+            yield from _blocks(_product(space, tuple(space.names)))
+            return
+        shared = tuple(name for name in _SHARED if name in space.names)
+        first, second = halves
+        ours = self._kept(_product(space, (*first.own, *shared)), first)
+        known = np.unique(_key(ours))
+        agreeing = (
+            points[np.isin(_key(points), known)] for points in _product(space, (*second.own, *shared))
+        )
+        theirs = self._kept(agreeing, second)
+        yield from _blocks(_joined(space, ours, theirs, second.own))
+
+    def _kept(self, points: Iterator[Floats], half: _Half) -> Floats:
+        kept = [block[self._promising(block, half.without)] for block in _blocks(points)]
+        return np.concatenate([np.empty((0, len(FIELDS))), *kept])
 
 
 def _key(points: Floats) -> Floats:
@@ -120,42 +146,30 @@ def _key(points: Floats) -> Floats:
     return points[:, COLUMN["batch_size"]] + _HOT_KEY * points[:, COLUMN["hot_share"]]
 
 
-def _kept(
-    evaluator: AnalyticalEvaluator,
-    task: Tasks,
-    best: Found,
-    tolerance: float,
-    points: Iterator[Floats],
-    ideal: Ideal,
-) -> Floats:
-    kept = [block[_promising(evaluator, task, best, block, tolerance, ideal)] for block in _blocks(points)]
-    return np.concatenate([np.empty((0, len(FIELDS))), *kept])
-
-
-def _product(space: Space, splits: Floats | Integers, names: list[str]) -> Iterator[Floats]:
-    """Yield all points with these splits of the cores and any values of the named variables.
-
-    Other variables are at their least value. The last but one axis is yielded piece by piece.
-    """
-    grids = [space.grids[name] for name in names]
-    for row in splits:
-        mesh = np.meshgrid(*grids, indexing="ij")
-        points = np.tile(space.lower, (mesh[0].size if mesh else 1, 1))
-        points[:, list(space.split_columns)] = row
-        for name, values in zip(names, mesh, strict=True):
-            points[:, COLUMN[name]] = values.ravel()
+def _product(space: Space, names: tuple[str, ...]) -> Iterator[Floats]:
+    """Yield all points of the lattice that differ in the named variables alone, others at their least."""
+    grids = {name: space.grids[name] for name in names if name in space.grids}
+    mesh = np.meshgrid(*grids.values(), indexing="ij")
+    rest = np.tile(space.lower, (mesh[0].size if mesh else 1, 1))
+    for name, values in zip(grids, mesh, strict=True):
+        rest[:, COLUMN[name]] = values.ravel()
+    columns = list(space.split_columns)
+    fixed = [place for place, column in enumerate(columns) if FIELDS[column] not in names]
+    for split in space.splits[(space.splits[:, fixed] == 1).all(axis=1)]:
+        points = rest.copy()
+        points[:, columns] = split
         yield points
 
 
-def _joined(hosts: Floats, devices: Floats, own: list[str]) -> Iterator[Floats]:
-    """Yield every host's choice with every device's that agrees with it in the shared variables."""
-    mine = [COLUMN[name] for name in own]
-    ours, theirs = _by_key(hosts), _by_key(devices)
-    for key in sorted(ours.keys() & theirs.keys()):
-        first, second = ours[key], theirs[key]
+def _joined(space: Space, ours: Floats, theirs: Floats, own: tuple[str, ...]) -> Iterator[Floats]:
+    """Yield every point of a first stage with each of the second that agrees in the shared variables."""
+    columns = [COLUMN[name] for name in own]
+    first_by, second_by = _by_key(ours), _by_key(theirs)
+    for key in sorted(first_by.keys() & second_by.keys()):
+        first, second = first_by[key], second_by[key]
         points = np.repeat(first, len(second), axis=0)
-        points[:, mine] = np.tile(second[:, mine], (len(first), 1))
-        yield points
+        points[:, columns] = np.tile(second[:, columns], (len(first), 1))
+        yield points[space.used_cores(points) <= space.cores]
 
 
 def _by_key(points: Floats) -> dict[float, Floats]:

@@ -80,6 +80,13 @@ class Found(NamedTuple):
         """Return some of them."""
         return Found(self.points[rows], self.evaluation.take(rows))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Found]) -> Found:
+        """Return all of several."""
+        columns = zip(*(part.evaluation for part in parts), strict=True)
+        evaluation = Evaluation(*(np.concatenate(column) for column in columns))
+        return cls(np.concatenate([part.points for part in parts]), evaluation)
+
 
 def gradient_search(
     evaluator: GradientEvaluator,

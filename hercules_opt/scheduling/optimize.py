@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -113,21 +114,30 @@ def optimize_all(
     searches = sum(len(offer) for offer in offers)
     best: list[dict[Placement, tuple[Space, Found]]] = [{} for _ in packed]
     evaluations: Integers = np.zeros(len(packed), dtype=np.int64)
-    done = 0
     offered = _placements_of(offers)
+    climbs = [_tasks(placement, packed, offers) for placement in offered]
+    total = searches * (1 if method == "gradient" else 2)
+    done = 0
     # Side by side: compiling and running a program both leave Python's lock.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        for kind, program, each in _compilations(offered, packed, method):
+
+        def run(search: Callable[[Tasks], _Searched], jobs: Sequence[Tasks]) -> None:
+            nonlocal done
+            for tasks, (found, spent) in zip(jobs, threads.map(search, jobs), strict=True):
+                np.add(evaluations, spent, out=evaluations)
+                for place, row in enumerate(tasks.pair):
+                    one = found.take(slice(place, place + 1))
+                    best[row][tasks.placement] = (tasks.spaces[place], one)
+                done += len(tasks.pair)
+                if progress is not None:
+                    progress(done, total)
+
+        for kind, program, each in _compilations(offered, packed):
             threads.submit(prepare, kind, program, each)
-        for tasks, found, spent in threads.map(
-            lambda placement: _search(placement, packed, offers, method, seed), offered
-        ):
-            evaluations += spent
-            for place, row in enumerate(tasks.pair):
-                best[row][tasks.placement] = (tasks.spaces[place], found.take(slice(place, place + 1)))
-            done += len(tasks.pair)
-            if progress is not None:
-                progress(done, searches)
+        run(partial(_climb, packed, seed), climbs)
+        if method == "exhaustive":
+            climbed = [dict(entry) for entry in best]
+            run(partial(_list, packed, climbed), [one for tasks in climbs for one in tasks.apart()])
     return _results(pairs, packed, best, evaluations, method, efficiency)
 
 
@@ -138,30 +148,40 @@ def _placements_of(offers: Sequence[tuple[Placement, ...]]) -> list[Placement]:
 
 
 def _compilations(
-    offered: Sequence[Placement], packed: Sequence[Pair], method: Method
+    offered: Sequence[Placement], packed: Sequence[Pair]
 ) -> list[tuple[Kind, Placement, Layout]]:
     """Return what a search will need compiled, the longest first."""
-    kinds: tuple[Kind, ...] = ("gradient", "value", "detail") if method == "gradient" else ("value", "detail")
+    kinds: tuple[Kind, ...] = ("gradient", "value", "detail")
     layouts = dict.fromkeys(layout(pair) for pair in packed)
     programs = dict.fromkeys(PROGRAM[placement] for placement in offered)
     return [(kind, program, each) for kind in kinds for program in programs for each in layouts]
 
 
-def _search(
-    placement: Placement,
-    packed: Sequence[Pair],
-    offers: Sequence[tuple[Placement, ...]],
-    method: Method,
-    seed: int,
-) -> tuple[Tasks, Found, Integers]:
-    """Return the best schedules with one placement, and the evaluations spent on each pair."""
-    evaluator = AnalyticalEvaluator(packed)
+def _tasks(placement: Placement, packed: Sequence[Pair], offers: Sequence[tuple[Placement, ...]]) -> Tasks:
     rows = [row for row, offer in enumerate(offers) if placement in offer]
     spaces = tuple(search_space(placement, packed[row]) for row in rows)
-    tasks = Tasks(placement, np.array(rows, dtype=np.int64), spaces)
-    search = gradient_search if method == "gradient" else exhaustive_search
-    found = search(evaluator, tasks, seed=seed)
-    return tasks, found, evaluator.evaluations
+    return Tasks(placement, np.array(rows, dtype=np.int64), spaces)
+
+
+#: What was found for each task, and the evaluations spent on each pair.
+_Searched = tuple[Found, Integers]
+
+
+def _climb(packed: Sequence[Pair], seed: int, tasks: Tasks) -> _Searched:
+    evaluator = AnalyticalEvaluator(packed)
+    return gradient_search(evaluator, tasks, seed=seed), evaluator.evaluations
+
+
+def _list(
+    packed: Sequence[Pair], climbed: Sequence[Mapping[Placement, tuple[Space, Found]]], tasks: Tasks
+) -> _Searched:
+    """Look for something better than what was found for a pair with all placements."""
+    evaluator = AnalyticalEvaluator(packed)
+    rows = tasks.pair.tolist()
+    begun = Found.joined([climbed[row][tasks.placement][1] for row in rows])
+    floor = [max(float(one.evaluation.qps[0]) for _, one in climbed[row].values()) for row in rows]
+    found = exhaustive_search(evaluator, tasks, begun=begun, floor_qps=np.array(floor))
+    return found, evaluator.evaluations
 
 
 def _results(

@@ -221,3 +221,10 @@ class Tasks:
     placement: Placement
     pair: Integers
     spaces: tuple[Space, ...]
+
+    def apart(self) -> list[Tasks]:
+        """Return every search by itself."""
+        return [
+            Tasks(self.placement, self.pair[number : number + 1], (space,))
+            for number, space in enumerate(self.spaces)
+        ]

@@ -20,6 +20,17 @@ from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Space, Tasks, 
 TOLERANCE = 1e-4
 
 
+#: The variables of the first and of the second stage alone.
+ON_HOST, ON_DEVICE = ("threads", "cores_per_thread"), ("instances", "fused_items")
+OTHERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "cpu": (ON_HOST, ()),
+    "accelerator": ((), ON_DEVICE),
+    "cpu-sd": (ON_HOST, ("dense_threads", "dense_cores_per_thread")),
+    "cpu-accelerator": (ON_HOST, ON_DEVICE),
+    "accelerator-hot": (ON_HOST, ON_DEVICE),
+}
+
+
 class TwoStages:
     """Time per query is rugged, and a sum of a host's and a device's; what it costs at a load is that time.
 
@@ -39,22 +50,22 @@ class TwoStages:
         weight[[COLUMN[name] for name in unused]] = 0.0
         return np.exp(np.sin(7.0 * (np.log(points) @ weight)) + 0.3 * np.log(points) @ weight)
 
-    def times(self, points: Floats) -> tuple[Floats, Floats]:
-        host = self.stage(0, points, ("instances", "fused_items"))
-        return host, self.stage(1, points, tuple(FIELDS[:4]))
+    def times(self, placement: str, points: Floats) -> tuple[Floats, Floats]:
+        first, second = OTHERS[placement]
+        return self.stage(0, points, second), self.stage(1, points, first)
 
     def evaluate(self, placement, pair, points) -> Evaluation:
         self.full += len(points)
-        host, device = self.times(points)
+        host, device = self.times(placement, points)
         memory = points[:, COLUMN["instances"]] * points[:, COLUMN["hot_share"]] / 2.5
         qps = np.where(memory <= 1.0, 1.0 / (host + device), 0.0)
         return Evaluation(qps, np.full(len(points), -1.0), 1.0 / np.maximum(host, device), memory)
 
     def serves(self, placement, pair, points, load_qps, ideal=None, size=0):
-        host, device = self.times(points)
-        if ideal == "host":
+        host, device = self.times(placement, points)
+        if ideal in ("host", "sparse"):
             host = 0.0 * host
-        if ideal == "device":
+        if ideal in ("device", "dense"):
             device = 0.0 * device
         memory = points[:, COLUMN["instances"]] * points[:, COLUMN["hot_share"]] / 2.5
         return (host + device <= 1.0 / load_qps) & (memory <= 1.0)
@@ -76,7 +87,8 @@ class Needle(TwoStages):
         return Evaluation(np.where(hit, 3.0, 0.0), np.where(hit, -1.0, 1.0), 4.0 + 0.0 * hit, 0.5 + 0.0 * hit)
 
     def serves(self, placement, pair, points, load_qps, ideal=None, size=0):
-        unused = {None: (), "host": FIELDS[:4], "device": ("instances", "fused_items")}[ideal]
+        first, second = OTHERS[placement]
+        unused = {None: (), "host": first, "sparse": first, "device": second, "dense": second}[ideal]
         return self.hit(points, unused) & (load_qps < 3.0)
 
 
