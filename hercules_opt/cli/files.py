@@ -14,6 +14,7 @@ from hercules_opt.errors import InputError, Words
 if TYPE_CHECKING:
     from hercules_opt.problem.instance import Instance
     from hercules_opt.problem.table import EfficiencyTable
+    from hercules_opt.provisioning.objectives import Levels
     from hercules_opt.provisioning.plan import Plan
     from hercules_opt.provisioning.problem import ProvisioningProblem
 
@@ -44,13 +45,19 @@ def plan_names(paths: Sequence[Path]) -> list[str]:
     return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
 
 
-def read_problem(instance: Instance, table: EfficiencyTable | None, path: Path | None) -> ProvisioningProblem:
-    """Return the provisioning problem of an instance and a table; an error names the table's file."""
+def read_problem(
+    instance: Instance, table: EfficiencyTable | None, path: Path | None, levels: Levels = ("power",)
+) -> ProvisioningProblem:
+    """Return the provisioning problem of an instance and a table, with the figures of the given objectives.
+
+    An error names the table's file.
+    """
     from hercules_opt.provisioning.problem import ProvisioningProblem
 
     try:
         problem = ProvisioningProblem.from_instance(instance, table)
-        problem.require_power()
+        for level in levels:
+            problem.objective_figures(level)
     except InputError as error:
         raise (error.located(path) if path is not None else error) from None
     return problem

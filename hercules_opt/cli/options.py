@@ -21,10 +21,20 @@ TableOption = Annotated[
         "--table", metavar="FILE", help="Efficiency table, CSV or JSON; by default the instance's own."
     ),
 ]
+ObjectiveOption = Annotated[
+    str,
+    typer.Option(
+        "--objective",
+        metavar="NAMES",
+        help="What is minimized: power, servers, cost, or several in order with commas: servers,power.",
+    ),
+]
 GapOption = Annotated[
     float,
     typer.Option(
-        "--gap", metavar="SHARE", help="Gap between power and its lower bound at which an interval is done."
+        "--gap",
+        metavar="SHARE",
+        help="Gap between objective and its lower bound at which an interval is done.",
     ),
 ]
 TimeLimitOption = Annotated[

@@ -16,6 +16,7 @@ from hercules_opt.cli.options import (
     GapOption,
     InstanceArgument,
     JsonOption,
+    ObjectiveOption,
     SolverOption,
     TableOption,
     TimeLimitOption,
@@ -40,6 +41,7 @@ def provision(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write the plan: .json (everything) or .csv (counts)."),
     ] = None,
+    objective: ObjectiveOption = "power",
     solver: SolverOption = "auto",
     gap: GapOption = DEFAULT_GAP,
     time_limit_s: TimeLimitOption = None,
@@ -55,13 +57,16 @@ def provision(
     check_output(out, (".csv", ".json"))
     day = load_instance(instance)
     rates = given_table(day, table)
-    problem = read_problem(day, rates, table)
+    from hercules_opt.provisioning.objectives import objective_levels
+
+    levels = objective_levels(objective)
+    problem = read_problem(day, rates, table, levels)
     from hercules_opt.provisioning.provision import provision as solve
 
     with progress_bar(policy) as progress:
         plan = solve(
             problem, policy=policy, solver=solver, gap=gap, time_limit_s=time_limit_s,
-            allow_shortfall=allow_shortfall, progress=progress,
+            objective=levels, allow_shortfall=allow_shortfall, progress=progress,
         )  # fmt: skip
     if out is not None:
         _write(plan, out)

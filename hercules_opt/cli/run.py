@@ -20,6 +20,7 @@ from hercules_opt.cli.options import (
     GapOption,
     InstanceArgument,
     JsonOption,
+    ObjectiveOption,
     SeedOption,
     TimeLimitOption,
 )
@@ -46,6 +47,7 @@ def run(
         Path | None,
         typer.Option("--out", metavar="FOLDER", help=f"Write {', '.join(FILES)} into a new folder."),
     ] = None,
+    objective: ObjectiveOption = "power",
     gap: GapOption = DEFAULT_GAP,
     time_limit_s: TimeLimitOption = None,
     seed: SeedOption = 0,
@@ -61,14 +63,22 @@ def run(
 
     if out is not None:
         check_folder(out, FILES)
+    from hercules_opt.provisioning.objectives import objective_levels
+
+    levels = objective_levels(objective)
     day = load_instance(instance)
     table = found_table(day, seed=seed, check=check)
-    problem = read_problem(day, table, None)
+    problem = read_problem(day, table, None, levels)
     from hercules_opt.provisioning.provision import provision
 
     with progress_bar("hercules") as progress:
         plan = provision(
-            problem, gap=gap, time_limit_s=time_limit_s, allow_shortfall=allow_shortfall, progress=progress
+            problem,
+            gap=gap,
+            time_limit_s=time_limit_s,
+            objective=levels,
+            allow_shortfall=allow_shortfall,
+            progress=progress,
         )
     try:
         report = None if plan.stopped_by == "interrupt" else _report(day, table, problem, plan, seed)
@@ -95,7 +105,7 @@ def _report(
     from hercules_opt.provisioning.verify import audit
     from hercules_opt.reporting.day import DayReport
 
-    plans = {"hercules": plan, "greedy": provision(problem, policy="greedy")}
+    plans = {"hercules": plan, "greedy": provision(problem, policy="greedy", objective=plan.levels)}
     audits = tuple(audit(problem, entry) for entry in plans.values())
     comparison = compare(problem, list(plans.values()), seed=seed)
     return DayReport(day, table, plans, audits, comparison)

@@ -31,7 +31,7 @@ def verify(
     from hercules_opt.reporting.audits import audit_document, audit_page
 
     day = load_instance(instance)
-    problem = read_problem(day, given_table(day, table), table)
+    problem = read_problem(day, given_table(day, table), table, ())
     read = read_plan(plan, problem)
     found = audit(problem, read)
     if as_json:

@@ -189,7 +189,8 @@ class _Search:
         self.effort = effort
         self.progress = progress
         self.done = self.total = 0
-        self.exact = ExactProblem.of(problem)
+        # Nothing is minimized but shortfalls and servers; powers may be unknown.
+        self.exact = ExactProblem.of(problem, ("servers",))
 
     def run(self) -> Explanation:
         suspects = list(range(len(self.exact.intervals)))

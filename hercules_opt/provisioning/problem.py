@@ -160,13 +160,18 @@ class ProvisioningProblem:
         """Which type can serve which model, shape (h, m)."""
         return ~np.isnan(self.qps)
 
+    @property
+    def power_known(self) -> bool:
+        """Whether the power of every pair that can serve is known."""
+        return not bool((self.can_serve & np.isnan(self.power_w)).any())
+
     def require_power(self) -> None:
         """Raise ``InputError`` naming the first pair that can be used but whose power is unknown."""
         unknown = np.argwhere(self.can_serve & np.isnan(self.power_w))
         if len(unknown):
             h, m = unknown[0]
             raise InputError(
-                "must be known where power is minimized",
+                "must be known where power is minimized or compared",
                 where="power_w",
                 key=f"{self.server_types[h]} x {self.models[m]}",
                 found="an unknown power",

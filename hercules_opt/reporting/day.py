@@ -93,8 +93,8 @@ def _plan_document(name: str, plan: Plan, audit: Audit, summary: PlanSummary) ->
         "name": name,
         **policy_document(plan),
         "status": plan.status,
-        "objective_w": plan.objective,
-        "bound_w": plan.bound,
+        "objective": plan.objective,
+        "bound": plan.bound,
         "gap": plan.gap,
         "stopped_by": plan.stopped_by,
         "runtime_s": plan.runtime_s,
@@ -144,7 +144,7 @@ def day_grid(report: DayReport) -> Grid:
     plans = report.comparison.plans
     total = len(report.instance.load_qps)
     measures: list[tuple[str, Callable[[PlanSummary], str]]] = [
-        ("mean power, W", lambda plan: number(plan.objective)),
+        ("mean power, W", lambda plan: number(None if plan.uncovered else plan.mean_power_w)),
         ("peak power, W", lambda plan: number(plan.peak_power_w)),
         ("mean servers", lambda plan: one_decimal(plan.mean_servers)),
         ("peak servers", lambda plan: f"{plan.peak_servers:,}"),

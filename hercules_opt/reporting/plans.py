@@ -19,6 +19,16 @@ _STOPPED = {
 }
 
 
+#: Heading of an interval's objective.
+_LABELS = {"servers": "objective", "cost": "cost per h"}
+#: Name and unit of an objective's mean.
+_MEANS = {
+    "power": ("provisioned power", " W"),
+    "servers": ("number of servers", ""),
+    "cost": ("cost per hour", ""),
+}
+
+
 def interval_starts_h(instance: Instance) -> FloatArray:
     """Return the hour at which each interval starts, counted from the first midnight, shape (t,)."""
     ends: FloatArray = np.cumsum(instance.duration_h)
@@ -35,14 +45,17 @@ def intervals_grid(instance: Instance, plan: Plan) -> Grid:
                 f"{t}  {clock(float(start_h))}",
                 number(float(plan.power_w[t])),
                 f"{int(plan.servers[t]):,}",
+                *([] if plan.levels[0] == "power" else [number(float(plan.interval_objective[t]))]),
                 number(float(plan.interval_bound[t])),
                 _gap(float(plan.interval_gap[t])),
                 number(short) if short else NOTHING,
                 plan.interval_status[t],
             )
         )
-    header = ("interval", "power W", "servers", "bound W", "gap", "QPS short", "status")
-    return Grid("Intervals", header, tuple(rows), left=(6,))
+    first = plan.levels[0]
+    own = ("bound W",) if first == "power" else (_LABELS[first], "bound")
+    header = ("interval", "power W", "servers", *own, "gap", "QPS short", "status")
+    return Grid("Intervals", header, tuple(rows), left=(len(header) - 1,))
 
 
 def _gap(gap: float) -> str:
@@ -66,12 +79,13 @@ def use_grid(instance: Instance, plans: Mapping[str, Plan]) -> Grid:
 
 
 def mean_line(plan: Plan) -> str:
-    """Return the plan's mean power with its bound, in one line."""
+    """Return the mean of the plan's (first) objective with its bound, in one line."""
     took = f"{seconds(plan.runtime_s)}"
+    name, unit = _MEANS[plan.levels[0]]
     if plan.objective is None:
-        return f"No mean power: not every interval is covered. Took {took}."
-    bound = "" if plan.bound is None else f", no plan needs less than {number(plan.bound)} W"
-    return f"Mean provisioned power {number(plan.objective)} W{bound}. Took {took}."
+        return f"No mean {name}: not every interval is covered. Took {took}."
+    bound = "" if plan.bound is None else f", no plan needs less than {number(plan.bound)}{unit}"
+    return f"Mean {name} {number(plan.objective)}{unit}{bound}. Took {took}."
 
 
 def ending_line(plan: Plan, *, allow_shortfall: bool = False) -> str | None:

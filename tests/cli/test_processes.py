@@ -69,7 +69,7 @@ def test_a_process_prints_what_the_function_does(tmp_path: Path) -> None:
 
 def test_json_in_a_pipe_is_the_only_thing_on_stdout() -> None:
     outcome = process("run", "tiny", "--json")
-    assert outcome.json["plans"][0]["objective_w"] == 547.5
+    assert outcome.json["plans"][0]["objective"] == 547.5
     assert outcome.err == ""
 
 

@@ -56,7 +56,7 @@ def test_json_is_one_document_with_the_figures_of_the_library() -> None:
     assert (document["schema_version"], document["command"]) == (1, "run")
     hercules, greedy = document["plans"]
     plan = ho.provision(TINY)
-    assert hercules["objective_w"] == plan.objective == 547.5
+    assert hercules["objective"] == plan.objective == 547.5
     assert hercules["bounds"] == {"certified": 4}
     assert hercules["verified"] is greedy["verified"] is True
     assert greedy["gap"] is None
@@ -84,7 +84,7 @@ def test_out_writes_a_folder_that_can_be_read_again(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     assert ho.EfficiencyTable.from_csv(folder / "table.csv") == TINY.table
     report = json.loads((folder / "report.json").read_text())
-    assert report["plans"][0]["objective_w"] == 547.5
+    assert report["plans"][0]["objective"] == 547.5
     for name in ("hercules", "greedy"):
         plan = ho.load_plan(folder / f"plan-{name}.json")
         assert plan.policy == name
@@ -120,7 +120,7 @@ def test_infeasible_is_proven_and_says_where(tmp_path: Path) -> None:
     assert "infeasible: no plan covers the loads of 1 interval (2)" in outcome.err
     hercules = outcome.json["plans"][0]
     assert hercules["status"] == "infeasible"
-    assert hercules["objective_w"] is None
+    assert hercules["objective"] is None
     assert hercules["uncovered"] == [2]
     assert hercules["saving"]["intervals"] == 3
 
@@ -179,7 +179,7 @@ def test_where_greedy_fails_savings_count_what_both_cover_and_say_so(tmp_path: P
     document = call("run", path, "--json").json
     assert document["plans"][0]["saving"]["intervals"] == 1
     assert document["plans"][0]["saving"]["mean_power"] == 0.0
-    assert document["plans"][1]["objective_w"] is None
+    assert document["plans"][1]["objective"] is None
 
 
 def test_an_unknown_power_is_an_error_and_no_zero(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_the_document_is_plain_json(report: DayReport) -> None:
     document = day_document(report)
     assert json.loads(json.dumps(document, allow_nan=False)) == json.loads(json.dumps(document))
     assert [plan["name"] for plan in document["plans"]] == ["hercules", "greedy"]
-    assert document["plans"][1]["bound_w"] is None
+    assert document["plans"][1]["bound"] is None
     assert document["efficiency"] == TINY.table.to_rows()  # type: ignore[union-attr]
 
 
@@ -151,7 +151,7 @@ def test_infeasible_and_unknown_plans_say_so() -> None:
     assert "1 of 2 intervals not covered" in proof_line(greedy, None)
     assert ending_line(plan) == "infeasible: no plan covers the loads of 1 interval (1)"
     assert "policy greedy found no cover" in str(ending_line(greedy))
-    assert "No mean power: not every interval is covered." in mean_line(plan)
+    assert "No mean provisioned power: not every interval is covered." in mean_line(plan)
     assert ending_line(ho.provision(TINY)) is None
 
 

@@ -1,0 +1,48 @@
+"""Objectives on the command line: chosen by name, told with their unit, verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import assert_one_message, call
+
+
+@pytest.mark.parametrize(
+    ("objective", "line"),
+    [
+        ("power", "Mean provisioned power"),
+        ("servers,power", "Mean number of servers"),
+    ],
+)
+def test_an_objective_is_told_and_verified(tmp_path: Path, objective: str, line: str) -> None:
+    """The summary names what was minimized; the plan keeps it and verifies."""
+    plan = tmp_path / "plan.json"
+    outcome = call("provision", "tiny", "--objective", objective, "--out", plan)
+    assert outcome.code == 0
+    assert line in outcome.out
+    assert call("verify", "tiny", plan).code == 0
+    assert f'"objective_name": "{objective.replace(",", ", ")}"' in plan.read_text()
+
+
+def test_run_takes_an_objective() -> None:
+    """Both plans are made for it."""
+    document = call("run", "tiny", "--objective", "servers", "--json").json
+    assert [plan["objective_name"] for plan in document["plans"]] == ["servers", "servers"]
+    assert document["plans"][0]["objective"] <= document["plans"][1]["objective"]
+    assert all(plan["verified"] for plan in document["plans"])
+
+
+@pytest.mark.parametrize(
+    ("objective", "fragment"),
+    [
+        ("watts", "objective: unknown objective, found 'watts'"),
+        ("power,power", "objective: an objective may appear only once, found 'power'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["provision", "run"])
+def test_bad_objectives_are_one_message(command: str, objective: str, fragment: str) -> None:
+    """What was found and what is allowed."""
+    outcome = call(command, "tiny", "--objective", objective)
+    assert outcome.code == 2
+    assert_one_message(outcome, fragment)
