@@ -3,8 +3,8 @@
     python -m benchmarks.search [--smoke] [--json FILE]
 
 The oracle covers the whole lattice of every placement, pruned on the assumption that a larger load or a
-slower part never helps the tail (see ``scheduling/exhaustive.py``): no schedule is better than what it returns
-by more than 0.01 %. It takes most of half an hour of CPU time.
+slower part never helps the tail (see ``scheduling/exhaustive.py``): no schedule is better than what it
+returns by more than 0.01 %. It takes most of half an hour of CPU time.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def measure(smoke: bool) -> Report:
             "The best placement": counted(rows, "placement"),
         },
         [
-            f"Loss: median {statistics.median(losses):.4f} %, worst {max(losses):.4f} % of {len(rows)} pairs.",
+            f"Loss over {len(rows)} pairs: median {statistics.median(losses):.4f} %, worst {max(losses):.4f} %.",
             f"Evaluations of the gradient search: {looked[0]:,} of {looked[1]:,} schedules.",
             f"CPU time: gradient {middle - begin:.0f} s, compiling included; oracle {end - middle:.0f} s.",
         ],
