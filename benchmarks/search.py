@@ -81,7 +81,7 @@ def measure(smoke: bool) -> Report:
             "The best placement": counted(rows, "placement"),
         },
         [
-            f"Loss over {len(rows)} pairs: median {statistics.median(losses):.4f} %, worst {max(losses):.4f} %.",
+            f"Loss, {len(rows)} pairs: median {statistics.median(losses):.4f} %, worst {max(losses):.4f} %.",
             f"Evaluations of the gradient search: {looked[0]:,} of {looked[1]:,} schedules.",
             f"CPU time: gradient {middle - begin:.0f} s, compiling included; oracle {end - middle:.0f} s.",
         ],
