@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any, Literal, NamedTuple
 
@@ -30,6 +31,7 @@ from hercules_opt.hardware.throughput import (
     violation,
 )
 from hercules_opt.problem.schedule import Placement
+from hercules_opt.scheduling.program_cache import kept
 from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats
 
 Kind = Literal["value", "gradient", "detail"]
@@ -129,7 +131,7 @@ def _program(kind: Kind, placement: Placement, layout: Layout, size: int) -> Any
         future = _PROGRAMS.setdefault(key, Future())
     if mine:
         try:
-            future.set_result(_COMPILE[kind](placement, layout, size))
+            future.set_result(kept(key, partial(_COMPILE[kind], placement, layout, size)))
         except BaseException as error:
             with _LOCK:
                 del _PROGRAMS[key]
