@@ -78,7 +78,7 @@ def schedules_grid(table: EfficiencyTable) -> Grid:
         for pair in table
         if pair.qps is not None
     ]
-    header = ("pair", "QPS", "simulated", "W", "p95 ms", "p99 ms", "binds", "schedule")
+    header = ("pair", "QPS", "check", "W", "p95 ms", "p99 ms", "binds", "schedule")
     return Grid("Rate, power and schedule of every pair", header, tuple(rows), left=(6, 7))
 
 
