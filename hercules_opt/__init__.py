@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hercules_opt.provisioning.compare import Comparison, PlanSummary, compare
     from hercules_opt.provisioning.diff import Churn, IntervalDiff, Move, PlanDiff, diff
     from hercules_opt.provisioning.explain import Addition, Explanation, LoadCut, Shortfall, explain
+    from hercules_opt.provisioning.export import export_program
     from hercules_opt.provisioning.plan import Plan
     from hercules_opt.provisioning.plan_files import load_plan, plan_to_json, save_plan, save_plan_csv
     from hercules_opt.provisioning.policies.greedy import Greedy
@@ -72,6 +73,7 @@ _HOMES = {
     "compare": "provisioning.compare",
     "diff": "provisioning.diff",
     "explain": "provisioning.explain",
+    "export_program": "provisioning.export",
     "json_schema": "problem.json_schema",
     "largest_load": "simulation.largest_load",
     "library_names": "problem.library",
@@ -126,6 +128,7 @@ __all__ = [
     "compare",
     "diff",
     "explain",
+    "export_program",
     "json_schema",
     "largest_load",
     "library_names",

@@ -13,6 +13,7 @@ from hercules_opt._version import __version__
 from hercules_opt.cli.compare import compare
 from hercules_opt.cli.diff import diff
 from hercules_opt.cli.errors import ExitCode, guarded, interruptible
+from hercules_opt.cli.export import export
 from hercules_opt.cli.instances import instances
 from hercules_opt.cli.output import write_stdout
 from hercules_opt.cli.profile import profile
@@ -81,7 +82,7 @@ def command_line() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     commands: tuple[Callable[..., ExitCode], ...] = (
-        run, profile, provision, what_if, compare, diff, verify, validate, instances,
+        run, profile, provision, what_if, compare, diff, verify, validate, export, instances,
     )  # fmt: skip
     for command in commands:
         app.command()(interruptible(command))
