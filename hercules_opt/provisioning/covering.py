@@ -10,6 +10,7 @@ the parts.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -25,6 +26,8 @@ _NODE_LIMIT = 400
 _DEFAULT = SciPyHighs()
 #: Share of a row's size by which an answer may break it; more is no tolerance but a wrong answer.
 _TOLERANCE = Fraction(1, 10_000)
+#: Share of a bound and of the dearest column that floating point may have lost.
+_PRECISION = Fraction(1, 10**8)
 #: Share by which a claimed bound may exceed the cost of a true answer.
 _OVERSHOOT = Fraction(1, 1_000_000)
 
@@ -156,7 +159,7 @@ class _Search:
             answer = SolverAnswer("solver_failure", reason=lie)
         if answer.verdict == "infeasible":
             return
-        bound = below if answer.bound is None else max(below, answer.bound)
+        bound = below if answer.bound is None else max(below, self._claim(answer.bound))
         if answer.verdict != "optimal":
             self.stopped_by = answer.verdict
             self.reason = answer.reason
@@ -169,6 +172,14 @@ class _Search:
             return
         for smaller in _split(part, broken[0], answer.values):
             self._push(bound, smaller)
+
+    def _claim(self, bound: Fraction) -> Fraction:
+        """Return what a claimed bound is worth: less the solver's precision, then the next cost there is."""
+        if not self.solver.capabilities.whole_coefficients:
+            dearest = max(abs(Fraction(column.cost)) for column in self.program.columns)
+            bound -= _PRECISION * (abs(bound) + dearest)
+        whole = self.program.whole and all(isinstance(column.cost, int) for column in self.program.columns)
+        return Fraction(math.ceil(bound)) if whole else bound
 
     def _check_optimal(self, part: Program, answer: SolverAnswer) -> None:
         """Take back an "optimal" whose own bound leaves more than the gap; answer and bound stay good."""

@@ -99,7 +99,7 @@ class _Figures:
             changed,
             [(h, m) for h in range(types) for m in range(models) if problem.can_serve[h, m]],
             exact_problem.rates_qps,
-            exact_problem.powers_w,
+            exact_problem.levels[0].figures,
             interval.available,
             [exact(load) for load in problem.load_qps[number]],
             [exact(share) for share in problem.over_provision],

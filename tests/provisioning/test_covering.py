@@ -124,6 +124,24 @@ def test_a_bound_may_exceed_the_cost_by_a_tolerance():
     assert found == Solved((10,), Fraction(70), False, None)
 
 
+def test_a_claim_is_worth_no_more_than_floating_point_can_tell():
+    """Costs that differ in the 16th digit: "optimal" of the dearer, with its cost as bound, proves less."""
+    large = 10**15
+    program = Program(
+        (Column("a", 0, 10, large + 1), Column("b", 0, 10, large)), (Row("cover", ((0, 1), (1, 1)), low=10),)
+    )
+    cost = 10 * large + 10
+    found = solve_exactly(program, EFFORT, Scripted(SolverAnswer("optimal", (10, 0), Fraction(cost))))
+    assert found.values == (10, 0)
+    assert found.bound is not None
+    assert cost * (1 - Fraction(1, 10**7)) < found.bound <= 10 * large
+
+
+def test_costs_are_whole_so_a_bound_is_the_next_whole_number():
+    found = scripted(SolverAnswer("time_limit", (12,), Fraction("69.3")))
+    assert found == Solved((12,), Fraction(70), False, "time_limit")
+
+
 def test_an_answer_without_a_bound_has_none():
     """A best answer at the time limit of a solver that tells no bound; nothing is made up."""
     found = scripted(SolverAnswer("time_limit", (12,), None))
