@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from pathlib import Path
+from typing import TypeVar
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -59,6 +62,33 @@ class InputError(ValueError):
     def located(self, where: str | Path) -> InputError:
         """Return the same error, placed in a file."""
         return InputError(self.rule, where=where, key=self.key, found=self.found, hint=self.hint)
+
+
+def check_number(where: str, value: object, least: float, most: float) -> None:
+    """Raise ``InputError`` unless an argument is a number in a range; a truth value is none."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise InputError("must be a finite number", where=where, found=value)
+    if not least <= float(value) <= most:
+        raise InputError(f"must be at least {least:g} and at most {most:g}", where=where, found=value)
+
+
+class UnknownNameError(InputError, KeyError):
+    """A name that a table of names does not have; also a ``KeyError``, as of any dictionary."""
+
+    def __str__(self) -> str:
+        """Return the message as it is; ``KeyError`` would quote it."""
+        return str(self.args[0])
+
+
+Entry = TypeVar("Entry")
+
+
+class Named(dict[str, Entry]):
+    """Entries by name; a name that is not there is answered with the nearest."""
+
+    def __missing__(self, name: object) -> Entry:
+        """Refuse a name."""
+        raise UnknownNameError("unknown name", found=name, hint=nearest_name(str(name), self))
 
 
 def shown(value: object, limit: int = 60) -> str:

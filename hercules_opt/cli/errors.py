@@ -23,6 +23,12 @@ _UsageError = cast(type[Exception], typer.BadParameter.__base__)
 
 P = ParamSpec("P")
 
+#: Arguments of functions, as the command line calls them.
+_OPTIONS = {
+    name: f"--{name.replace('_', '-')}"
+    for name in ("gap", "time_limit_s", "policy", "solver", "allow_shortfall", "seed", "method")
+}
+
 
 class ExitCode(IntEnum):
     """What the exit code of the process says."""
@@ -41,7 +47,7 @@ def guarded(command: Callable[[], object]) -> int:
     try:
         code = command()
     except InputError as error:
-        tell(f"error: {error}")
+        tell(f"error: {error.located(_OPTIONS[error.where]) if error.where in _OPTIONS else error}")
         return ExitCode.BAD_INPUT
     except _UsageError as error:
         tell(f"error: {usage_message(error)}")

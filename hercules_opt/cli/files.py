@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hercules_opt.cli.kinds import kind_of
 from hercules_opt.errors import InputError, Words
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def read_table(path: Path) -> EfficiencyTable:
     from hercules_opt.problem.table import EfficiencyTable
 
     ending = checked_ending(path, (".csv", ".json"))
-    return EfficiencyTable.from_json(path) if ending == ".json" else EfficiencyTable.from_csv(path)
+    with _of_a_kind("an efficiency table", path):
+        return EfficiencyTable.from_json(path) if ending == ".json" else EfficiencyTable.from_csv(path)
 
 
 def read_plan(path: Path, problem: ProvisioningProblem) -> Plan:
@@ -34,9 +36,21 @@ def read_plan(path: Path, problem: ProvisioningProblem) -> Plan:
     from hercules_opt.provisioning.counts_file import load_counts
     from hercules_opt.provisioning.plan_files import load_plan
 
-    return (
-        load_plan(path) if checked_ending(path, (".csv", ".json")) == ".json" else load_counts(path, problem)
-    )
+    ending = checked_ending(path, (".csv", ".json"))
+    with _of_a_kind("a plan", path):
+        return load_plan(path) if ending == ".json" else load_counts(path, problem)
+
+
+@contextlib.contextmanager
+def _of_a_kind(kind: str, path: Path) -> Iterator[None]:
+    """If a file is refused since it is a good one of another kind, say that."""
+    try:
+        yield
+    except InputError:
+        found = kind_of(path)
+        if found in (None, kind):
+            raise
+        raise InputError(f"must be {kind}", where=path, found=Words(found)) from None
 
 
 def plan_names(paths: Sequence[Path]) -> list[str]:
@@ -77,21 +91,23 @@ def check_output(path: Path | None, allowed: tuple[str, ...]) -> None:
     if path is None:
         return
     checked_ending(path, allowed)
-    if path.is_dir():
-        raise InputError("cannot be written: is a folder", where=path)
-    _check_parent(path)
+    with _unwritable(path):
+        if path.is_dir():
+            raise InputError("cannot be written: is a folder", where=path)
+        _try_parent(path.resolve())
 
 
 def check_folder(folder: Path, names: tuple[str, ...]) -> None:
     """Raise ``InputError`` unless a result folder can be made, or holds nothing but an earlier result."""
-    if folder.is_dir():
-        others = sorted(entry.name for entry in folder.iterdir() if entry.name not in names)
-        if others:
-            rule = "must be a new folder, an empty one, or one with an earlier result only"
-            raise InputError(rule, where=folder, found=others[0])
-    elif folder.exists():
-        raise InputError("must be a folder", where=folder, found=Words("a file"))
-    _check_parent(folder.resolve())
+    with _unwritable(folder):
+        if folder.is_dir():
+            others = sorted(entry.name for entry in folder.iterdir() if entry.name not in names)
+            if others:
+                rule = "must be a new folder, an empty one, or one with an earlier result only"
+                raise InputError(rule, where=folder, found=others[0])
+        elif folder.exists():
+            raise InputError("must be a folder", where=folder, found=Words("a file"))
+        _try_parent(folder.resolve())
 
 
 def write_folder(folder: Path, writers: Mapping[str, Writer], replaceable: tuple[str, ...]) -> None:
@@ -101,10 +117,8 @@ def write_folder(folder: Path, writers: Mapping[str, Writer], replaceable: tuple
     """
     check_folder(folder, replaceable)
     target = folder.resolve()
-    try:
-        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=folder) from None
+    with _unwritable(folder):
+        fresh = Path(tempfile.mkdtemp(prefix=".new.", dir=target.parent))
     old = fresh.with_name(fresh.name + ".old")
     try:
         for name, write in writers.items():
@@ -123,9 +137,18 @@ def write_folder(folder: Path, writers: Mapping[str, Writer], replaceable: tuple
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _check_parent(path: Path) -> None:
+def _try_parent(path: Path) -> None:
+    """Make a file beside a path, and ask for the path itself: its name may be too long."""
+    with tempfile.TemporaryFile(dir=path.parent):
+        path.exists()
+
+
+@contextlib.contextmanager
+def _unwritable(path: Path) -> Iterator[None]:
+    """Say of a path that it cannot be written, and why."""
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        yield
+    except RuntimeError:
+        raise InputError("cannot be written: the links lead in a circle", where=path) from None
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=path) from None

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from hercules_opt.errors import shown
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:inf|nan)")
+
+
+def number(text: str) -> float:
+    """Return the number that an option gives; the command checks its range."""
+    if isinstance(text, str) and not _NUMBER.fullmatch(text.strip()):
+        raise typer.BadParameter(f"must be a number, found {shown(text)}")
+    return float(text)
+
+
+def seed_number(text: str) -> int:
+    """Return the whole number that an option gives."""
+    if isinstance(text, str) and not re.fullmatch(r"[0-9]{1,18}", text.strip()):
+        rule = "must be a whole number from 0 on, at most 18 digits"
+        raise typer.BadParameter(f"{rule}, found {shown(text)}")
+    return int(text)
+
 
 InstanceArgument = Annotated[
     str,
@@ -34,13 +55,17 @@ GapOption = Annotated[
     typer.Option(
         "--gap",
         metavar="SHARE",
+        parser=number,
         help="Gap between objective and its lower bound at which an interval is done.",
     ),
 ]
 TimeLimitOption = Annotated[
     float | None,
     typer.Option(
-        "--time-limit-s", metavar="SECONDS", help="Stop then, with the best plan so far and its bound."
+        "--time-limit-s",
+        metavar="SECONDS",
+        parser=number,
+        help="Stop then, with the best plan so far and its bound.",
     ),
 ]
 SolverOption = Annotated[
@@ -61,7 +86,7 @@ JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
 ]
 SeedOption = Annotated[
-    int, typer.Option("--seed", metavar="NUMBER", min=0, help="Seed of every random choice.")
+    int, typer.Option("--seed", metavar="NUMBER", parser=seed_number, help="Seed of every random choice.")
 ]
 
 CheckOption = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hercules_opt.cli.errors import ExitCode
+from hercules_opt.cli.kinds import LOADS, PLAN, TABLE, csv_kind, json_kind
 from hercules_opt.cli.options import JsonOption
 from hercules_opt.cli.output import show_json, tell, write_stdout
 from hercules_opt.errors import InputError, Words
@@ -63,14 +64,15 @@ def _describe_csv(path: Path) -> tuple[str, str]:
     from hercules_opt.problem.csv_files import read_csv
     from hercules_opt.problem.loads_file import read_loads
     from hercules_opt.problem.table import EfficiencyTable
-    from hercules_opt.provisioning.counts_file import is_counts_file, read_counts
+    from hercules_opt.provisioning.counts_file import read_counts
     from hercules_opt.reporting.text import plural
 
     file = read_csv(path)
-    if is_counts_file(file):
+    kind = csv_kind(file.header)
+    if kind == PLAN:
         counts = read_counts(path)
         return "plan", f"{plural(len(counts), 'count')}; 'hercules-opt verify INSTANCE {path}' checks them"
-    if file.header[0] == "interval":
+    if kind == LOADS:
         loads = read_loads(path, file.header[1:])
         intervals = len(next(iter(loads.values()), []))
         return "loads", f"{plural(len(loads), 'model')} x {plural(intervals, 'interval')}"
@@ -84,9 +86,10 @@ def _describe_json(path: Path) -> tuple[str, str]:
     from hercules_opt.reporting.text import plural
 
     raw = read_json(path)
-    if isinstance(raw, dict) and "pairs" in raw:
+    kind = json_kind(raw)
+    if kind == TABLE:
         return "efficiency table", _table_line(EfficiencyTable.from_json(path))
-    if isinstance(raw, dict) and (raw.get("schema") == PLAN_SCHEMA or "intervals" in raw):
+    if kind == PLAN:
         plan = load_plan(path)
         sizes = f"{plural(len(plan.interval_status), 'interval')}, {plan.policy}, {plan.status}"
         return "plan", f"{sizes}; 'hercules-opt verify INSTANCE {path}' checks its claims"

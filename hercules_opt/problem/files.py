@@ -24,13 +24,17 @@ def read_text(path: str | Path) -> str:
     InputError
         If the file is missing, not a file, too large or not text.
     """
+    checked = checked_path(path)
     try:
-        with Path(path).open("rb") as stream:
+        _refuse_named_pipe(checked)
+        with checked.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
     except IsADirectoryError:
         raise InputError("must be a file", where=path, found=Words("a folder")) from None
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=path) from None
     if len(raw) > MAX_BYTES:
@@ -42,6 +46,19 @@ def read_text(path: str | Path) -> str:
     except UnicodeDecodeError as error:
         found = Words(f"byte 0x{raw[error.start]:02x} at position {error.start}")
         raise InputError("must be UTF-8 text", where=path, found=found) from None
+
+
+def checked_path(path: object) -> Path:
+    """Return a path; raise ``InputError`` if it is none."""
+    if not isinstance(path, (str, Path)) or not str(path):
+        raise InputError("must be the path of a file", where="path", found=path)
+    return Path(path)
+
+
+def _refuse_named_pipe(path: Path) -> None:
+    """Refuse what may never be written to; a pipe that a shell opened has no name and is fine."""
+    if path.is_fifo() and "pipe:[" not in os.path.realpath(path):
+        raise InputError("must be a file", where=path, found=Words("a named pipe"))
 
 
 def read_json(path: str | Path) -> Any:
@@ -91,12 +108,14 @@ def write_text(path: str | Path, text: str) -> None:
         If the file cannot be written; what was there before is still there then.
     """
     try:
-        target = Path(path).resolve()
+        target = checked_path(path).resolve()
         if target.exists() and not (target.is_file() or target.is_dir()):
             target.write_text(text, encoding="utf-8")
         else:
             _replace(target, text)
-    except (OSError, ValueError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
         rule = f"cannot be written: {getattr(error, 'strerror', None) or error}"
         raise InputError(rule, where=path) from None
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, Strict, model_validator
+from pydantic import AfterValidator, Field, Strict, model_validator
 
-from hercules_opt.errors import Words, key_path, nearest_name
+from hercules_opt.errors import Named, Words, key_path, nearest_name
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.names import Name
 from hercules_opt.problem.provenance import Checked, Part
@@ -78,10 +78,10 @@ class Instance(Checked):
     title: str | None = Field(default=None, description="What the instance is, in one line.")
     description: str | None = Field(default=None, description="Where it comes from, what it is for.")
     day: Day = Field(default=Day(), description="Length of the intervals, and when the first one starts.")
-    servers: dict[Name, ServerType] = Field(
+    servers: Annotated[dict[Name, ServerType], AfterValidator(Named)] = Field(
         min_length=1, max_length=10_000, description="Server types by name."
     )
-    models: dict[Name, Model] = Field(
+    models: Annotated[dict[Name, Model], AfterValidator(Named)] = Field(
         min_length=1, max_length=10_000, description="Models by name; greedy policies keep their order."
     )
     loads: LoadTable = Field(description="Load of every model in every interval.")

@@ -87,6 +87,8 @@ def save_instance(instance: Instance, path: str | Path) -> None:
     """Write an instance as one TOML file; loading it gives an equal instance."""
     import tomli_w
 
+    if not isinstance(instance, Instance):
+        raise InputError("must be an Instance", where="instance", found=type(instance).__name__)
     write_text(path, tomli_w.dumps(instance.model_dump(mode="json", exclude_none=True, exclude_unset=True)))
 
 

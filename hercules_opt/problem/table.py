@@ -82,6 +82,8 @@ class EfficiencyTable:
     _index: Mapping[tuple[str, str], PairEfficiency] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.pairs, Iterable) or not all(isinstance(p, PairEfficiency) for p in self.pairs):
+            raise InputError("must be PairEfficiency entries", where="efficiency table", found=self.pairs)
         object.__setattr__(self, "pairs", tuple(self.pairs))
         index: dict[tuple[str, str], PairEfficiency] = {}
         for pair in self.pairs:
@@ -133,8 +135,12 @@ class EfficiencyTable:
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]], where: str = "efficiency table") -> EfficiencyTable:
         """Build a table from dictionaries with the keys of ``COLUMNS``; raise ``InputError`` on a bad one."""
+        if not isinstance(rows, Iterable) or isinstance(rows, (str, bytes, Mapping)):
+            raise InputError("must be a list of rows", where=where, found=rows)
         pairs: list[PairEfficiency] = []
         for number, row in enumerate(rows, start=1):
+            if not isinstance(row, Mapping):
+                raise InputError("must be a table", where=where, key=f"row {number}", found=row)
             pairs.append(_pair(dict(row), where, f"row {number}"))
         try:
             return cls(tuple(pairs))
@@ -147,6 +153,8 @@ class EfficiencyTable:
         import pandas as pd
 
         where = "data frame"
+        if not isinstance(frame, pd.DataFrame):
+            raise InputError("must be a pandas DataFrame", where="frame", found=type(frame).__name__)
         rows = []
         for number, record in enumerate(frame.to_dict(orient="records"), start=1):
             given = {

@@ -162,6 +162,8 @@ def compare(
         raise InputError("must be a list of one Plan or more", where="plans")
     if isinstance(orders, bool) or not isinstance(orders, int) or not 1 <= orders <= 100_000:
         raise InputError("must be a whole number from 1 to 100000", where="orders", found=orders)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError("must be a whole number, at least 0", where="seed", found=seed)
     data = as_problem(problem, table if isinstance(table, EfficiencyTable) else None)
     for plan in plans:
         same = plan.server_types == data.server_types and plan.models == data.models

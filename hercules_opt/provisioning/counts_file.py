@@ -86,11 +86,6 @@ def load_counts(path: str | Path, problem: ProvisioningProblem) -> Plan:
     return _given(problem, counts)
 
 
-def is_counts_file(file: CsvFile) -> bool:
-    """Return whether the header is one of counts."""
-    return set(COUNT_COLUMNS[1:]) <= set(file.header) and "qps" not in file.header
-
-
 def _check_header(file: CsvFile) -> None:
     allowed = (*COUNT_COLUMNS, "schema_version")
     for column in file.header:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import get_args
 
-from hercules_opt.errors import InputError
+from hercules_opt.errors import InputError, check_number
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.additions import FewestServers, Label, fewest_servers
@@ -169,6 +169,8 @@ def explain(
         if plan is not None:
             raise InputError("give (instance, table, plan) or (problem, plan)", where="explain")
         table, plan = None, table
+    if time_limit_s is not None:
+        check_number("time_limit_s", time_limit_s, 0.0, 1e9)
     data = as_problem(problem, table)
     if plan is not None and not isinstance(plan, Plan):
         raise InputError("must be a Plan", where="plan", found=type(plan).__name__)

@@ -135,6 +135,7 @@ class _PlanLayout(_Layout):
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain data: equal certificates once, counts and shortfalls of zero left out."""
+    _check_plan(plan)
     certificates = list(dict.fromkeys(entry for entry in plan.certificate if entry is not None))
     place = {certificate: number for number, certificate in enumerate(certificates)}
     scalars = (
@@ -160,6 +161,7 @@ def save_plan(plan: Plan, path: str | Path) -> None:
 
 def save_plan_csv(plan: Plan, path: str | Path) -> None:
     """Write the counts above zero: interval, server_type, model, count, and the layout's version."""
+    _check_plan(plan)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["interval", "server_type", "model", "count", "schema_version"])
@@ -167,6 +169,11 @@ def save_plan_csv(plan: Plan, path: str | Path) -> None:
         row = [t, plan.server_types[h], plan.models[m], plan.counts[t, h, m], PLAN_SCHEMA_VERSION]
         writer.writerow(row)
     write_text(path, out.getvalue())
+
+
+def _check_plan(plan: object) -> None:
+    if not isinstance(plan, Plan):
+        raise InputError("must be a Plan", where="plan", found=type(plan).__name__)
 
 
 def load_plan(path: str | Path) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -221,6 +221,10 @@ class ProvisioningProblem:
         InputError
             If there is no table, or the table names a server type or model that the instance does not have.
         """
+        if not isinstance(instance, Instance):
+            raise InputError("must be an Instance", where="instance", found=type(instance).__name__)
+        if table is not None and not isinstance(table, EfficiencyTable):
+            raise InputError("must be an EfficiencyTable", where="table", found=type(table).__name__)
         if table is None:
             table = instance.table
         if table is None:
@@ -254,8 +258,6 @@ def as_problem(
 ) -> ProvisioningProblem:
     """Return the problem itself, or the one of an instance and a table."""
     if isinstance(source, Instance):
-        if table is not None and not isinstance(table, EfficiencyTable):
-            raise InputError("must be an EfficiencyTable", where="table", found=type(table).__name__)
         return ProvisioningProblem.from_instance(source, table)
     if not isinstance(source, ProvisioningProblem):
         raise InputError(
@@ -299,7 +301,7 @@ def _counts(where: str, given: npt.ArrayLike, length: int) -> IntArray:
 def _names(where: str, given: Sequence[str] | None, length: int, default: str) -> tuple[str, ...]:
     if given is None:
         return tuple(f"{default}{number}" for number in range(1, length + 1))
-    if isinstance(given, str) or not all(isinstance(name, str) and name for name in given):
+    if not _is_listed(given) or not all(isinstance(name, str) and name for name in given):
         raise InputError("must be non-empty texts", where=where, found=given)
     if len(given) != length:
         raise InputError(f"must be {length} names", where=where, found=len(given))
@@ -309,10 +311,16 @@ def _names(where: str, given: Sequence[str] | None, length: int, default: str) -
     return tuple(given)
 
 
+def _is_listed(given: object) -> bool:
+    return isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+
+
 def _kinds(given: Sequence[Sequence[Kind]] | None, types: int, models: int) -> tuple[tuple[Kind, ...], ...]:
     if given is None:
         unknown: Kind = "assumed"
         return ((unknown,) * models,) * types
+    if not _is_listed(given) or not all(map(_is_listed, given)):
+        raise InputError(f"must be {types} rows of {models} kinds", where="kinds", found=given)
     kinds: tuple[tuple[Kind, ...], ...] = tuple(tuple(row) for row in given)
     if len(kinds) != types or any(len(row) != models for row in kinds):
         raise InputError(f"must be {types} rows of {models} kinds", where="kinds")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
-from hercules_opt.errors import InputError, nearest_name
+from hercules_opt.errors import InputError, check_number, nearest_name
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.assembly import Terms, assemble
@@ -99,19 +98,23 @@ def provision(
         On bad input, for instance an unknown power of a pair that could be used where power is minimized.
     """
     started = time.monotonic()
-    if not isinstance(policy, str) and not callable(getattr(policy, "solve", None)):
+    if isinstance(policy, type) or not (isinstance(policy, str) or callable(getattr(policy, "solve", None))):
         raise InputError("must be the name of a policy, or a policy", where="policy", found=policy)
     chosen = policy_named(policy) if isinstance(policy, str) else policy
     solver_name = _checked_solver(solver, chosen)
     if isinstance(chosen, Hercules) and solver_name in SOLVERS:
         chosen = WholeProgram(solver_name)
+    if not isinstance(allow_shortfall, bool):
+        raise InputError("must be True or False", where="allow_shortfall", found=allow_shortfall)
+    if progress is not None and not callable(progress):
+        raise InputError("must be a function of two numbers", where="progress", found=progress)
     if allow_shortfall and not isinstance(chosen, Hercules | WholeProgram):
         hint = "Only hercules finds the least shortfall; what other policies miss, their plans say anyway."
         raise InputError("needs the policy hercules", where="allow_shortfall", found=chosen.name, hint=hint)
     levels = objective_levels(objective)
-    _check_number("gap", gap, 0.0, 1.0)
+    check_number("gap", gap, 0.0, 1.0)
     if time_limit_s is not None:
-        _check_number("time_limit_s", time_limit_s, 0.0, 1e9)
+        check_number("time_limit_s", time_limit_s, 0.0, 1e9)
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise InputError("must be a whole number, at least 1", where="workers", found=workers)
     data = as_problem(problem, table)
@@ -217,10 +220,3 @@ def _checked_solver(solver: str, policy: Policy) -> str:
     if solver != "auto":
         return solver
     return policy.solvers[0] if policy.solvers else "none"
-
-
-def _check_number(where: str, value: float, least: float, most: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError("must be a finite number", where=where, found=value)
-    if not least <= value <= most:
-        raise InputError(f"must be at least {least:g} and at most {most:g}", where=where, found=value)

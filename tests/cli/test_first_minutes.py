@@ -50,7 +50,7 @@ def test_every_command_explains_itself(command: str) -> None:
         (["run", "tiny", "--gap", "small"], ["'--gap'"]),
         (["run", "tiny", "--gap", "2"], ["gap: must be at least 0 and at most 1, found 2.0"]),
         (["run", "tiny", "--gap", "nan"], ["gap: must be a finite number, found nan"]),
-        (["run", "tiny", "--time-limit-s", "-1"], ["time_limit_s: must be at least 0"]),
+        (["run", "tiny", "--time-limit-s", "-1"], ["--time-limit-s: must be at least 0"]),
         (["run", "tiny", "--seed", "-1"], ["--seed", "0"]),
         (["run", "tiny", "--seed", "1.5"], ["'--seed'"]),
         (["provision", "tiny", "--policy", "greddy"], ["unknown policy", "Did you mean 'greedy'?"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -37,10 +37,8 @@ class Greedy:
         """Serve the models one after another."""
         models = range(len(interval.needs))
         order = models if self.order is None else self.order
-        if sorted(order) != list(models):
-            raise InputError(
-                f"must name each of the {len(models)} models once", where="order", found=tuple(order)
-            )
+        if not isinstance(order, Iterable) or sorted(order, key=str) != sorted(models, key=str):
+            raise InputError(f"must name each of the {len(models)} models once", where="order", found=order)
         left = list(interval.available)
         rows: list[tuple[int, ...]] = [()] * len(models)
         for m in order:
