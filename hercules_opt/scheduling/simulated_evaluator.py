@@ -16,7 +16,7 @@ from hercules_opt.errors import InputError
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.schedule import Placement, Schedule
-from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation
+from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation, Flags
 from hercules_opt.scheduling.simulated import simulated_servers
 from hercules_opt.scheduling.space import Floats, Integers, search_space
 from hercules_opt.simulation.largest_load import LargestLoad, largest_load
@@ -76,6 +76,10 @@ class SimulatedEvaluator:
                 qps[row] = min(load.value_qps, qps[row])
                 excess[row], saturation[row] = max(late, excess[row]), load.saturation_qps
         return Evaluation(qps, excess, saturation, limits.memory)
+
+    def may_beat(self, placement: Placement, pair: Integers, points: Floats, qps: Floats) -> Flags:
+        """Return that all points may: nothing short of simulating a point tells."""
+        return np.ones(len(points), dtype=np.bool_)
 
     def largest(self, placement: Placement, pair: int, point: Floats) -> LargestLoad:
         """Return the simulated throughput of one point with its interval; power and memory do not count.
