@@ -79,7 +79,7 @@ SolverOption = Annotated[
 AllowShortfallOption = Annotated[
     bool,
     typer.Option(
-        "--allow-shortfall", help="Where nothing covers, miss the fewest QPS in total, then the least power."
+        "--allow-shortfall", help="Where nothing covers, miss the fewest QPS in total, then the objective."
     ),
 ]
 JsonOption = Annotated[

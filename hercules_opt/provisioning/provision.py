@@ -77,7 +77,7 @@ def provision(
         among plans that are equal in all before, to the last digit.
     allow_shortfall
         Where nothing covers, prove the least total shortfall in QPS, over all models, and reach it with the
-        least power (that by a solver's word). Such an interval is still called infeasible;
+        least of the objective (that by a solver's word). Such an interval is still called infeasible;
         ``Plan.shortfall_bound`` holds what is proven. Needs the policy hercules.
     workers
         Most intervals to solve at the same time, each in a process of its own; by default as many as there

@@ -1,4 +1,4 @@
-"""Where nothing covers, and that is allowed: the least total shortfall, then the least power."""
+"""Where nothing covers, and that is allowed: the least total shortfall, then the objective."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GAP = 1e-9
 def shortfall_first(interval: ExactInterval, answer: IntervalAnswer, effort: Effort) -> IntervalAnswer:
     """Return an answer that misses least, with the proof, for an interval that nothing covers.
 
-    That nothing of the same total shortfall needs less power is the solver's word; the shortfall is proven.
+    That nothing of the same total shortfall is better is the solver's word; the shortfall is proven.
     """
     missing = least_missing(interval, answer.counts, Effort(OPTIMAL_GAP, effort.deadline_s))
     counts = _cheapest(interval, missing.counts, missing.qps, effort)

@@ -238,6 +238,17 @@ def test_a_model_that_nothing_serves_is_named() -> None:
     assert explanation.by_model["b"] == ho.LoadCut(0.0, 0, "proven")
 
 
+def test_powers_need_not_be_known() -> None:
+    """What is missing has nothing to do with power: servers may be what is minimized."""
+    problem = busy_tiny()
+    unknown = problem.replace(power_w=np.full_like(problem.power_w, np.nan))
+    assert ho.explain(unknown) == ho.explain(problem)
+    plan = ho.provision(unknown, objective="servers", allow_shortfall=True)
+    assert plan.misses_least
+    assert plan.shortfall[2].sum() == 900
+    assert ho.verify(unknown, plan) == []
+
+
 def test_a_time_limit_says_so_and_claims_nothing() -> None:
     explanation = ho.explain(busy_tiny(), time_limit_s=0.0)
     assert explanation.stopped_by == "time_limit"
