@@ -70,13 +70,21 @@ def provision(
         )  # fmt: skip
     if out is not None:
         _write(plan, out)
-    why = None if allow_shortfall else explained(problem, plan, time_limit_s)
+    why, interrupted = None, False
+    try:
+        why = None if allow_shortfall else explained(problem, plan, time_limit_s)
+    except KeyboardInterrupt:
+        interrupted = True
     print_plan(day, rates, plan, why, as_json=as_json)
     if out is not None:
         tell(f"wrote {out}")
     keep = f"hercules-opt verify {instance} {out}" if out else "add --out plan.json to keep the plan"
     hint(f"\nNext: {keep}")
-    return tell_ending(plan, allow_shortfall=allow_shortfall)
+    ending = tell_ending(plan, allow_shortfall=allow_shortfall)
+    if interrupted:
+        tell("interrupted before the explanation; the plan is whole")
+        return ExitCode.INTERRUPTED
+    return ending
 
 
 def _write(plan: Plan, out: Path) -> None:

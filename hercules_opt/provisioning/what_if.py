@@ -109,17 +109,20 @@ def what_if(
     ------
     InputError
         On bad input; for instance if more servers are taken away than there are.
+    KeyboardInterrupt
+        On Ctrl-C: half an answer says nothing.
     """
     before = as_problem(problem, table)
     after = changed(before, load=load, servers=servers, over_provision=over_provision)
 
     def solve(data: ProvisioningProblem, label: str) -> Plan:
-        return provision(data, gap=gap, time_limit_s=time_limit_s, progress=_labelled(progress, label))
+        plan = provision(data, gap=gap, time_limit_s=time_limit_s, progress=_labelled(progress, label))
+        if plan.stopped_by == "interrupt":
+            raise KeyboardInterrupt
+        return plan
 
     plan = solve(before, "as it is")
     changed_plan = plan if after is before else solve(after, "changed")
-    if changed_plan.stopped_by == "interrupt":
-        raise KeyboardInterrupt
     explanation = None
     if not changed_plan.covered.all():
         limit_s = 60.0 if time_limit_s is None else time_limit_s

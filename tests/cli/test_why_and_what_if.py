@@ -94,6 +94,34 @@ def test_greedy_that_fails_where_a_plan_exists_is_told_so(tmp_path: Path) -> Non
     assert "Interval 0 can be covered, though this plan does not: policy hercules finds how." in text
 
 
+def _interrupt(*arguments: object, **options: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_in_the_explanation_keeps_the_plan(
+    busy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hercules_opt.provisioning.explain.explain", _interrupt)
+    out = tmp_path / "plan.json"
+    outcome = call("provision", busy, "--out", out)
+    assert outcome.code == 130
+    assert outcome.err.endswith("interrupted before the explanation; the plan is whole\n")
+    assert "infeasible" in outcome.out
+    assert ho.load_plan(out).status == "infeasible"
+    folder = tmp_path / "day"
+    outcome = call("run", busy, "--out", folder)
+    assert outcome.code == 130
+    assert ho.load_plan(folder / "plan-hercules.json").status == "infeasible"
+
+
+def test_ctrl_c_in_what_if_leaves_no_half_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hercules_opt.provisioning.policies.hercules.Hercules.solve", _interrupt)
+    outcome = call("what-if", "tiny", "--load", "0.5")
+    assert outcome.code == 130
+    assert outcome.out == ""
+    assert outcome.err == "hercules-opt: interrupted: nothing was written\n"
+
+
 def test_what_if_shows_before_and_after() -> None:
     outcome = call("what-if", "tiny", "--load", "ranking=1.1", "--over-provision", "0")
     assert outcome.code == 0
