@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hercules_opt.provisioning.policies.greedy import Greedy
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.provisioning.provision import provision
+    from hercules_opt.provisioning.requirements import Requirements
     from hercules_opt.provisioning.verify import Audit, IntervalAudit, Violation, audit, verify
     from hercules_opt.provisioning.what_if import ServerValue, WhatIf, what_if
     from hercules_opt.scheduling.optimize import ScheduleResult, optimize_schedule
@@ -59,6 +60,7 @@ _HOMES = {
     "PlanSummary": "provisioning.compare",
     "Prediction": "scheduling.predict",
     "ProvisioningProblem": "provisioning.problem",
+    "Requirements": "provisioning.requirements",
     "Schedule": "problem.schedule",
     "ScheduleResult": "scheduling.optimize",
     "ServerRun": "simulation.server",
@@ -113,6 +115,7 @@ __all__ = [
     "PlanSummary",
     "Prediction",
     "ProvisioningProblem",
+    "Requirements",
     "Schedule",
     "ScheduleResult",
     "ServerRun",

@@ -18,11 +18,17 @@ EXPLAIN_S = 60.0
 def explained(
     problem: ProvisioningProblem, plan: Plan, time_limit_s: float | None = None
 ) -> Explanation | None:
-    """Return why a plan does not cover every interval; ``None`` if it does, or was cut short itself."""
+    """Return why a plan does not cover every interval; ``None`` if it does, or was cut short itself.
+
+    Nor is there an answer for plans with fixed counts or a cap on power.
+    """
+    required = plan.requirements
+    if required.fixed or required.power_cap_w is not None:
+        return None
     if plan.covered.all() or plan.stopped_by is not None:
         return None
     from hercules_opt.provisioning.explain import explain
 
     with progress_bar("explanation") as progress:
         limit_s = EXPLAIN_S if time_limit_s is None else time_limit_s
-        return explain(problem, plan, time_limit_s=limit_s, progress=progress)
+        return explain(required.narrowed(problem), plan, time_limit_s=limit_s, progress=progress)

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hercules_opt.provisioning.objectives import Levels
     from hercules_opt.provisioning.plan import Plan
     from hercules_opt.provisioning.problem import ProvisioningProblem
+    from hercules_opt.provisioning.requirements import Requirements
 
 Writer = Callable[[Path], None]
 
@@ -60,7 +62,11 @@ def plan_names(paths: Sequence[Path]) -> list[str]:
 
 
 def read_problem(
-    instance: Instance, table: EfficiencyTable | None, path: Path | None, levels: Levels = ("power",)
+    instance: Instance,
+    table: EfficiencyTable | None,
+    path: Path | None,
+    levels: Levels = ("power",),
+    requirements: Requirements | None = None,
 ) -> ProvisioningProblem:
     """Return the provisioning problem of an instance and a table, with the figures of the given objectives.
 
@@ -70,11 +76,20 @@ def read_problem(
 
     try:
         problem = ProvisioningProblem.from_instance(instance, table)
+        narrowed = problem if requirements is None else requirements.narrowed(problem)
         for level in levels:
-            problem.objective_figures(level)
+            narrowed.objective_figures(level)
     except InputError as error:
         raise (error.located(path) if path is not None else error) from None
     return problem
+
+
+def read_requirements(path: Path | None, power_cap_w: float | None) -> Requirements:
+    """Return the requirements of a file, with a cap on power from the command line in place of its own."""
+    from hercules_opt.provisioning.requirements import NO_REQUIREMENTS, Requirements
+
+    required = NO_REQUIREMENTS if path is None else Requirements.load(path)
+    return required if power_cap_w is None else replace(required, power_cap_w=power_cap_w)
 
 
 def checked_ending(path: Path, allowed: tuple[str, ...]) -> str:

@@ -50,6 +50,16 @@ ObjectiveOption = Annotated[
         help="What is minimized: power, servers, cost, or several in order with commas: servers,power.",
     ),
 ]
+RequirementsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--requirements", metavar="FILE", help="TOML: pairs to forbid, pin or fix, and a cap on power."
+    ),
+]
+PowerCapOption = Annotated[
+    float | None,
+    typer.Option("--power-cap-w", metavar="WATTS", help="Most provisioned power of every interval."),
+]
 GapOption = Annotated[
     float,
     typer.Option(

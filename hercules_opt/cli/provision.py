@@ -9,7 +9,7 @@ import typer
 
 from hercules_opt.cli.errors import ExitCode
 from hercules_opt.cli.explaining import explained
-from hercules_opt.cli.files import check_output, read_problem
+from hercules_opt.cli.files import check_output, read_problem, read_requirements
 from hercules_opt.cli.options import (
     DEFAULT_GAP,
     AllowShortfallOption,
@@ -17,6 +17,8 @@ from hercules_opt.cli.options import (
     InstanceArgument,
     JsonOption,
     ObjectiveOption,
+    PowerCapOption,
+    RequirementsOption,
     SolverOption,
     TableOption,
     TimeLimitOption,
@@ -42,6 +44,8 @@ def provision(
         typer.Option("--out", metavar="FILE", help="Write the plan: .json (everything) or .csv (counts)."),
     ] = None,
     objective: ObjectiveOption = "power",
+    requirements: RequirementsOption = None,
+    power_cap_w: PowerCapOption = None,
     solver: SolverOption = "auto",
     gap: GapOption = DEFAULT_GAP,
     time_limit_s: TimeLimitOption = None,
@@ -60,13 +64,14 @@ def provision(
     from hercules_opt.provisioning.objectives import objective_levels
 
     levels = objective_levels(objective)
-    problem = read_problem(day, rates, table, levels)
+    required = read_requirements(requirements, power_cap_w)
+    problem = read_problem(day, rates, table, levels, required)
     from hercules_opt.provisioning.provision import provision as solve
 
     with progress_bar(policy) as progress:
         plan = solve(
             problem, policy=policy, solver=solver, gap=gap, time_limit_s=time_limit_s,
-            objective=levels, allow_shortfall=allow_shortfall, progress=progress,
+            objective=levels, requirements=required, allow_shortfall=allow_shortfall, progress=progress,
         )  # fmt: skip
     if out is not None:
         _write(plan, out)

@@ -12,7 +12,7 @@ import typer
 
 from hercules_opt.cli.errors import ExitCode
 from hercules_opt.cli.explaining import explained
-from hercules_opt.cli.files import Writer, check_folder, read_problem, write_folder
+from hercules_opt.cli.files import Writer, check_folder, read_problem, read_requirements, write_folder
 from hercules_opt.cli.options import (
     DEFAULT_GAP,
     AllowShortfallOption,
@@ -21,6 +21,8 @@ from hercules_opt.cli.options import (
     InstanceArgument,
     JsonOption,
     ObjectiveOption,
+    PowerCapOption,
+    RequirementsOption,
     SeedOption,
     TimeLimitOption,
 )
@@ -48,6 +50,8 @@ def run(
         typer.Option("--out", metavar="FOLDER", help=f"Write {', '.join(FILES)} into a new folder."),
     ] = None,
     objective: ObjectiveOption = "power",
+    requirements: RequirementsOption = None,
+    power_cap_w: PowerCapOption = None,
     gap: GapOption = DEFAULT_GAP,
     time_limit_s: TimeLimitOption = None,
     seed: SeedOption = 0,
@@ -66,9 +70,10 @@ def run(
     from hercules_opt.provisioning.objectives import objective_levels
 
     levels = objective_levels(objective)
+    required = read_requirements(requirements, power_cap_w)
     day = load_instance(instance)
     table = found_table(day, seed=seed, check=check)
-    problem = read_problem(day, table, None, levels)
+    problem = read_problem(day, table, None, levels, required)
     from hercules_opt.provisioning.provision import provision
 
     with progress_bar("hercules") as progress:
@@ -77,6 +82,7 @@ def run(
             gap=gap,
             time_limit_s=time_limit_s,
             objective=levels,
+            requirements=required,
             allow_shortfall=allow_shortfall,
             progress=progress,
         )
@@ -105,7 +111,8 @@ def _report(
     from hercules_opt.provisioning.verify import audit
     from hercules_opt.reporting.day import DayReport
 
-    plans = {"hercules": plan, "greedy": provision(problem, policy="greedy", objective=plan.levels)}
+    greedy = provision(problem, policy="greedy", objective=plan.levels, requirements=plan.requirements)
+    plans = {"hercules": plan, "greedy": greedy}
     audits = tuple(audit(problem, entry) for entry in plans.values())
     comparison = compare(problem, list(plans.values()), seed=seed)
     return DayReport(day, table, plans, audits, comparison)

@@ -13,6 +13,7 @@ from hercules_opt.provisioning.exact import ExactProblem, as_array, exact, float
 from hercules_opt.provisioning.plan import OPTIMAL_GAP, BoundSource, FloatArray, IntArray, Plan, Status
 from hercules_opt.provisioning.policies.base import IntervalAnswer
 from hercules_opt.provisioning.problem import ProvisioningProblem
+from hercules_opt.provisioning.requirements import NO_REQUIREMENTS, Requirements
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Terms:
     time_limit_s: float | None
     runtime_s: float
     interrupted: bool
+    requirements: Requirements = NO_REQUIREMENTS
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def assemble(
 ) -> Plan:
     """Return the plan that the answers make."""
     judged = [_judged(exact_problem, t, answer, terms.requested_gap) for t, answer in enumerate(answers)]
-    counts = np.stack([as_array(answer.counts) for answer in answers])
+    counts = np.stack([as_array(exact_problem.whole(t, answer.counts)) for t, answer in enumerate(answers)])
     bounds = [entry.bounds[0] for entry in judged if entry.bounds[0] is not None]
     gaps = [entry.gap for entry in judged if entry.gap is not None]
     covered = all(entry.status in ("optimal", "feasible") for entry in judged)
@@ -79,6 +81,7 @@ def assemble(
         runtime_s=terms.runtime_s,
         stopped_by=_stopped_by(answers, terms.interrupted),
         provenance=_weakest_kind(problem, counts),
+        requirements=terms.requirements,
         notes=tuple(dict.fromkeys(note for answer in answers for note in answer.notes)),
     )
 
@@ -90,8 +93,9 @@ def worst_status(statuses: Sequence[Status]) -> Status:
 
 
 def _judged(problem: ExactProblem, interval: int, answer: IntervalAnswer, requested_gap: float) -> _Judged:
-    values = [level.value(answer.counts) for level in problem.levels]
-    shortfall = problem.shortfall(interval, answer.counts)
+    counts = problem.whole(interval, answer.counts)
+    values = [level.value(counts) for level in problem.levels]
+    shortfall = problem.shortfall(interval, counts)
     unbounded: list[Fraction | None] = [None] * len(values)
     if any(shortfall):
         source: BoundSource = "none"
@@ -101,12 +105,13 @@ def _judged(problem: ExactProblem, interval: int, answer: IntervalAnswer, reques
             "infeasible" if answer.infeasible else "unknown", values, shortfall, unbounded, None, source
         )
     data = problem.intervals[interval]
-    bound, source = _best_bound(answer, data.cost(answer.counts) * data.cost_unit, requested_gap)
+    fixed = problem.fixed_cost(interval)
+    bound, source = _best_bound(answer, fixed, data.cost(counts) * data.cost_unit, requested_gap)
     bounds = unbounded
     if bound is not None:
         bounds = [
             None if figure is None else exact(float_at_most(figure))
-            for figure in problem.level_bounds(answer.counts, bound)
+            for figure in problem.level_bounds(counts, bound)
         ]
     gap = largest_gap(values, bounds)
     status: Status = "optimal" if gap is not None and gap <= exact(OPTIMAL_GAP) else "feasible"
@@ -114,15 +119,18 @@ def _judged(problem: ExactProblem, interval: int, answer: IntervalAnswer, reques
 
 
 def _best_bound(
-    answer: IntervalAnswer, cost: Fraction, requested_gap: float
+    answer: IntervalAnswer, fixed: Fraction, cost: Fraction, requested_gap: float
 ) -> tuple[Fraction | None, BoundSource]:
-    """Return the certified bound if it is as good as asked for, else the best, with its source."""
+    """Return the certified bound if it is as good as asked for, else the best, with its source.
+
+    Answers leave out what the fixed counts cost.
+    """
     certified = None
     if answer.certificate is not None and answer.certificate.bound is not None:
-        certified = exact(answer.certificate.bound)
+        certified = fixed + exact(answer.certificate.bound)
     claimed = answer.claimed_bound
-    if claimed is not None:
-        claimed = exact(stated(min(claimed, cost)))  # the claim may overshoot by the solver's tolerance
+    if claimed is not None:  # it may overshoot by the solver's tolerance
+        claimed = exact(stated(min(fixed + claimed, cost)))
     if certified is not None and (claimed is None or claimed <= certified):
         return certified, "certified"
     if certified is not None and _gap(cost, certified) <= exact(requested_gap):

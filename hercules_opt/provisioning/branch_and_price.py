@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -38,13 +39,15 @@ class Proof:
     counts: Rows | None
 
 
-def least_power(interval: ExactInterval, best: Rows | None, effort: Effort) -> Proof:
+def least_power(
+    interval: ExactInterval, best: Rows | None, effort: Effort, prices: Sequence[float] | None = None
+) -> Proof:
     """Return the cheapest counts found that cover, and a bound on power as close as the effort allows.
 
-    ``best`` is a plan known beforehand, or ``None``.
+    ``best`` is a plan known beforehand, and ``prices`` are those of a similar interval, or ``None``.
     """
     search = _TreeSearch(interval, "bound", effort, best)
-    root = search.run()
+    root = search.run(prices)
     bounds = [bound for bound in _leaf_bounds(root) if bound is not None]
     if not bounds:  # every leaf is empty
         return Proof(Certificate("infeasible", None, _frozen(root)), None)
@@ -109,7 +112,10 @@ class _TreeSearch:
         self.nodes = 0
         self.next_plan = 1  # nodes at which the columns are combined again; doubles each time
 
-    def run(self) -> _Part:
+    def run(self, prices: Sequence[float] | None = None) -> _Part:
+        root = None if prices is None else self._settled_at(prices)
+        if root is not None:
+            return root
         root = self._evaluate(Box.whole(self.interval), None)
         while self.queue and self.nodes < _NODE_LIMIT and not self.effort.expired:
             part = heapq.heappop(self.queue)[2]
@@ -130,6 +136,13 @@ class _TreeSearch:
                 self._evaluate(part.box.at_least(model, server_type, count + 1), part),
             )
         return root
+
+    def _settled_at(self, prices: Sequence[float]) -> _Part | None:
+        """Return the whole box if given prices settle it, alone or by listing."""
+        box = Box.whole(self.interval)
+        part = _Part(box, self.prices.at(box, prices), 0)
+        settled = self._enough(part.priced.bound) or self._closed_by_listing(part)
+        return part if settled else None
 
     def _evaluate(self, box: Box, parent: _Part | None) -> _Part:
         start = None if parent is None else parent.priced.leaf

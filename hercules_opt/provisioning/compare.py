@@ -18,8 +18,10 @@ from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactProblem
 from hercules_opt.provisioning.plan import Plan, Status
 from hercules_opt.provisioning.policies import Greedy
+from hercules_opt.provisioning.power_cap import within_cap
 from hercules_opt.provisioning.problem import FloatArray, ProvisioningProblem, as_problem
 from hercules_opt.provisioning.provision import provision
+from hercules_opt.provisioning.requirements import Requirements
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +143,7 @@ def compare(
     """Compare plans: ``compare(instance, table, plans)`` or ``compare(problem, plans)``.
 
     Greedy in the problem's order, the reference of all savings, and greedy in random orders are computed
-    here.
+    here; they keep to the requirements of the first plan.
 
     Parameters
     ----------
@@ -169,8 +171,9 @@ def compare(
         same = plan.server_types == data.server_types and plan.models == data.models
         if not same or len(plan.power_w) != len(data.load_qps):
             raise InputError("must have the problem's server types, models and intervals", where="plans")
-    greedy = provision(data, policy="greedy")
-    shuffled = _random_orders(data, orders, seed)
+    required = plans[0].requirements
+    greedy = provision(data, policy="greedy", requirements=required)
+    shuffled = _random_orders(data, required, orders, seed)
     summaries = tuple(_summary(data, plan, greedy, shuffled) for plan in plans)
     return Comparison(summaries, _spread(data, shuffled, seed))
 
@@ -183,17 +186,18 @@ class _Orders:
     covered: npt.NDArray[np.bool_]
 
 
-def _random_orders(problem: ProvisioningProblem, orders: int, seed: int) -> _Orders:
-    exact_problem = ExactProblem.of(problem)
+def _random_orders(problem: ProvisioningProblem, required: Requirements, orders: int, seed: int) -> _Orders:
+    exact_problem = ExactProblem.of(problem, ("power",), required)
     generator = np.random.default_rng(seed)
     shape = (orders, len(exact_problem.intervals))
     power_w, covered = np.zeros(shape), np.zeros(shape, dtype=bool)
     for number in range(orders):
         policy = Greedy(tuple(int(m) for m in generator.permutation(len(problem.models))))
         for t, interval in enumerate(exact_problem.intervals):
-            counts = policy.solve(interval, Effort(0.0)).counts
-            power_w[number, t] = float(interval.cost(counts) * interval.cost_unit)
-            covered[number, t] = interval.solved_by(counts)
+            answer = within_cap(exact_problem, t, policy.solve(interval, Effort(0.0)), Effort(0.0))
+            cost = interval.cost(answer.counts) * interval.cost_unit
+            power_w[number, t] = float(cost + exact_problem.fixed_cost(t))
+            covered[number, t] = interval.solved_by(answer.counts)
     return _Orders(power_w, covered)
 
 

@@ -9,6 +9,7 @@ approximated. Powers are counted in their own greatest common divisor.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,6 +22,7 @@ from hercules_opt.provisioning.objectives import Level, Levels
 
 if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import IntArray, ProvisioningProblem
+    from hercules_opt.provisioning.requirements import Requirements
 
 #: One row per model, one entry per server type.
 Rows = tuple[tuple[int, ...], ...]
@@ -145,18 +147,34 @@ class ExactLevel:
 
 @dataclass(frozen=True)
 class ExactProblem:
-    """All intervals of a problem in exact numbers, and the way back to the objectives and QPS."""
+    """All intervals of a problem in exact numbers, and the way back to the objectives and QPS.
+
+    ``fixed`` are the required counts of each interval, which its answer leaves out; ``caps`` the most power
+    in W.
+    """
 
     rates_qps: Figures
     levels: tuple[ExactLevel, ...]
     required_qps: tuple[tuple[Fraction, ...], ...]
     durations_h: tuple[Fraction, ...]
     intervals: tuple[ExactInterval, ...]
+    fixed: tuple[Rows, ...]
+    caps: tuple[Fraction | None, ...]
 
     @classmethod
-    def of(cls, problem: ProvisioningProblem, levels: Levels = ("power",)) -> ExactProblem:
-        """Read a problem's figures by their decimal text; those that are minimized must be known."""
-        _, types, models = problem.shape
+    def of(
+        cls,
+        problem: ProvisioningProblem,
+        levels: Levels = ("power",),
+        requirements: Requirements | None = None,
+    ) -> ExactProblem:
+        """Read a problem's figures by their decimal text; those that are minimized must be known.
+
+        The intervals ask for what is left beside the fixed counts; pairs that are fixed serve there no more.
+        """
+        if requirements is not None:
+            problem = requirements.narrowed(problem)
+        intervals_count, types, models = problem.shape
         usable = problem.can_serve
         zero = Fraction(0)
         rates = tuple(
@@ -182,15 +200,47 @@ class ExactProblem:
             )
             for m in range(models)
         )
+        fixed = np.full(problem.shape, -1) if requirements is None else requirements.fixed_counts(problem)
+        rows = tuple(as_rows(np.maximum(counts, 0)) for counts in fixed)
         intervals = []
-        for row in required:
-            in_units = tuple(load / unit for load, unit in zip(row, weights, strict=True))
-            needs = tuple(math.ceil(load) for load in in_units)
+        for t, row in enumerate(required):
+            free = as_rows(fixed[t] < 0)
+            in_units = tuple(
+                max(load / unit - sum(map(operator.mul, own, taken)), Fraction(0))
+                for load, unit, own, taken in zip(row, weights, whole_rates, rows[t], strict=True)
+            )
             intervals.append(
-                ExactInterval(whole_rates, in_units, needs, costs, available, cost_unit, weights)
+                ExactInterval(
+                    tuple(
+                        tuple(rate * open_ for rate, open_ in zip(own, opens, strict=True))
+                        for own, opens in zip(whole_rates, free, strict=True)
+                    ),
+                    in_units,
+                    tuple(math.ceil(load) for load in in_units),
+                    costs,
+                    tuple(
+                        most - sum(column)
+                        for most, column in zip(available, zip(*rows[t], strict=True), strict=True)
+                    ),
+                    cost_unit,
+                    weights,
+                )
             )
         durations = tuple(exact(hours) for hours in problem.duration_h)
-        return cls(rates, exact_levels, required, durations, tuple(intervals))
+        caps = (None,) * intervals_count if requirements is None else requirements.caps_w(problem)
+        exact_caps = tuple(None if cap is None else exact(cap) for cap in caps)
+        return cls(rates, exact_levels, required, durations, tuple(intervals), rows, exact_caps)
+
+    def whole(self, interval: int, counts: Rows) -> Rows:
+        """Return counts with the fixed ones."""
+        return tuple(
+            tuple(map(operator.add, row, own)) for row, own in zip(counts, self.fixed[interval], strict=True)
+        )
+
+    def fixed_cost(self, interval: int) -> Fraction:
+        """Return what the fixed counts add to an interval's cost."""
+        data = self.intervals[interval]
+        return data.cost(self.fixed[interval]) * data.cost_unit
 
     def value(self, counts: Rows) -> Fraction:
         """Return the first objective of counts."""

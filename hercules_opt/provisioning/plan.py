@@ -12,6 +12,7 @@ from hercules_opt._version import __version__
 from hercules_opt.errors import InputError
 from hercules_opt.problem.provenance import Kind
 from hercules_opt.provisioning.certificate import Certificate
+from hercules_opt.provisioning.requirements import NO_REQUIREMENTS, Requirements
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,8 @@ class Plan:
         Time the call took.
     stopped_by
         Why it ended early: "time_limit", "node_limit", "solver_failure", "interrupt"; ``None`` if it did not.
+    requirements
+        What the plan keeps to besides loads and availability.
     provenance
         Weakest kind among the (server type, model) pairs that are used; ``None`` if none is.
     notes
@@ -113,6 +116,7 @@ class Plan:
     runtime_s: float
     stopped_by: str | None
     provenance: Kind | None
+    requirements: Requirements = NO_REQUIREMENTS
     notes: tuple[str, ...] = ()
     version: str = __version__
 

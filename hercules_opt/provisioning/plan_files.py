@@ -27,6 +27,7 @@ from hercules_opt.problem.provenance import Kind
 from hercules_opt.problem.validation import broken, input_error
 from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, CertificateKind, Leaf, Node
 from hercules_opt.provisioning.plan import BoundSource, Plan, Status
+from hercules_opt.provisioning.requirements import Requirements
 
 #: Names and versions of the layouts.
 PLAN_SCHEMA = "hercules-opt/plan"
@@ -126,6 +127,7 @@ class _PlanLayout(_Layout):
     bound: Number | None
     gap: Number | None
     provenance: Kind | None
+    requirements: dict[str, Any] = Field(default_factory=dict)
     notes: list[Annotated[str, Field(max_length=1000)]] = Field(default=[], max_length=10_000)
     server_types: list[Name] = Field(min_length=1)
     models: list[Name] = Field(min_length=1)
@@ -147,6 +149,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "schema_version": PLAN_SCHEMA_VERSION,
         **{name: getattr(plan, name) for name in scalars},
         **({"notes": list(plan.notes)} if plan.notes else {}),
+        "requirements": plan.requirements.to_json(),
         "server_types": list(plan.server_types),
         "models": list(plan.models),
         "intervals": [_interval_to_json(plan, t, place) for t in range(len(plan.interval_status))],
@@ -248,6 +251,7 @@ def plan_from_json(data: Any) -> Plan:
         runtime_s=layout.runtime_s,
         stopped_by=layout.stopped_by,
         provenance=layout.provenance,
+        requirements=Requirements.from_json(layout.requirements),
         notes=tuple(layout.notes),
         version=layout.version,
     )

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
+import numpy as np
+
 from hercules_opt.errors import InputError, check_number, nearest_name
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.assembly import Terms, assemble
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval, ExactProblem
-from hercules_opt.provisioning.objectives import objective_levels, objective_text
+from hercules_opt.provisioning.exact import ExactInterval, ExactProblem, as_rows
+from hercules_opt.provisioning.objectives import Levels, objective_levels, objective_text
 from hercules_opt.provisioning.parallel import Answered, solve_apart, usable_cores
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.policies import (
@@ -24,7 +26,10 @@ from hercules_opt.provisioning.policies import (
     WholeProgram,
     policy_named,
 )
+from hercules_opt.provisioning.policies.hercules import Start, start_prices
+from hercules_opt.provisioning.power_cap import within_cap
 from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
+from hercules_opt.provisioning.requirements import NO_REQUIREMENTS, Requirements
 from hercules_opt.provisioning.shortfall_first import shortfall_first
 from hercules_opt.provisioning.solvers import SOLVERS
 
@@ -45,6 +50,8 @@ def provision(
     time_limit_s: float | None = None,
     objective: str | Sequence[str] = "power",
     allow_shortfall: bool = False,
+    requirements: Requirements | None = None,
+    start: Plan | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Plan:
@@ -79,6 +86,12 @@ def provision(
         Where nothing covers, prove the least total shortfall in QPS, over all models, and reach it with the
         least of the objective (that by a solver's word). Such an interval is still called infeasible;
         ``Plan.shortfall_bound`` holds what is proven. Needs the policy hercules.
+    requirements
+        Pairs that are forbidden, pinned or fixed, and a cap on power; kept in the plan, and checked by
+        ``verify``.
+    start
+        An earlier plan of the same server types, models and intervals, to start from: the optimum is the
+        same and found sooner where little has changed. Needs the policy hercules and branch and price.
     workers
         Most intervals to solve at the same time, each in a process of its own; by default as many as there
         are usable cores. Quick problems are solved in this process whatever it says. The plan does not depend
@@ -118,12 +131,16 @@ def provision(
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise InputError("must be a whole number, at least 1", where="workers", found=workers)
     data = as_problem(problem, table)
-    exact_problem = ExactProblem.of(data, levels)
+    required = _checked_requirements(requirements, levels, allow_shortfall=allow_shortfall)
+    exact_problem = ExactProblem.of(data, levels, required)
+    if start is not None:
+        chosen = _started(chosen, exact_problem, data, start)
     effort = Effort.within(gap if len(levels) == 1 else 0.0, time_limit_s)
     try:
         answers, interrupted = _solve_all(exact_problem, chosen, effort, workers or usable_cores(), progress)
         if allow_shortfall and not interrupted:
             answers, interrupted = _missing_least(exact_problem, answers, effort)
+        answers = [within_cap(exact_problem, t, answer, effort) for t, answer in enumerate(answers)]
     finally:
         if isinstance(chosen, WholeProgram):
             chosen.close()
@@ -135,8 +152,44 @@ def provision(
         time_limit_s,
         time.monotonic() - started,
         interrupted,
+        required,
     )
     return assemble(data, exact_problem, answers, terms)
+
+
+def _checked_requirements(
+    requirements: Requirements | None, levels: Levels, *, allow_shortfall: bool
+) -> Requirements:
+    if requirements is None:
+        return NO_REQUIREMENTS
+    if not isinstance(requirements, Requirements):
+        found = type(requirements).__name__
+        raise InputError("must be Requirements", where="requirements", found=found)
+    if requirements.power_cap_w is not None and levels[0] != "power":
+        hint = "Minimize power first: what keeps to the cap is then found if there is any."
+        rule = "a power cap needs power as the first objective"
+        found = objective_text(levels)
+        raise InputError(rule, where="requirements", key="power_cap_w", found=found, hint=hint)
+    if requirements.power_cap_w is not None and allow_shortfall:
+        raise InputError("cannot be asked for under a power cap", where="allow_shortfall")
+    return requirements
+
+
+def _started(policy: Policy, problem: ExactProblem, data: ProvisioningProblem, start: Plan) -> Hercules:
+    """Return hercules that begins each interval at an earlier plan's counts and prices."""
+    if not isinstance(start, Plan):
+        raise InputError("must be a Plan", where="start", found=type(start).__name__)
+    if not isinstance(policy, Hercules):
+        raise InputError("needs the policy hercules with branch and price", where="start", found=policy.name)
+    same = start.server_types == data.server_types and start.models == data.models
+    if not same or start.counts.shape != data.shape:
+        raise InputError("must have the problem's server types, models and intervals", where="start")
+    starts: dict[ExactInterval, Start] = {}
+    for t, interval in enumerate(problem.intervals):
+        free = start.counts[t] - np.array(problem.fixed[t], dtype=np.int64).T
+        prices = start_prices(start.certificate[t])
+        starts.setdefault(interval, Start(as_rows(np.maximum(free, 0)), prices))
+    return Hercules(starts)
 
 
 def _solve_all(

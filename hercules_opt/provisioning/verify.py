@@ -30,7 +30,7 @@ from hercules_opt.provisioning.problem import FloatArray, ProvisioningProblem, a
 
 Code = Literal[
     "names", "negative", "pair", "availability", "coverage", "shortfall", "power", "servers", "objective",
-    "bound", "certificate", "gap", "status", "provenance",
+    "bound", "certificate", "gap", "status", "provenance", "requirement",
 ]  # fmt: skip
 
 #: Claimed figures are rounded to floats; they may differ from the exact ones by this share.
@@ -107,7 +107,11 @@ def audit(
     strangers = list(_check_names(data, plan))
     if strangers:
         return Audit(tuple(strangers), ())
-    return _Check(data, plan).run()
+    try:
+        narrowed = plan.requirements.narrowed(data)
+    except InputError as error:
+        return Audit((Violation("requirement", str(error)),), ())
+    return _Check(narrowed, plan).run()
 
 
 def _check_names(problem: ProvisioningProblem, plan: Plan) -> Iterator[Violation]:
@@ -158,19 +162,47 @@ class _Check:
             for m in range(models)
         )
         over = [1 + _exact(share) for share in problem.over_provision]
-        self.data = [
-            IntervalData(
-                tuple(zip(*self.rates, strict=True)),
-                costs,
-                tuple(over[m] * _exact(load[m]) for m in range(models)),
-                tuple(int(count) for count in problem.available),
-            )
+        self.required_qps = [
+            [factor * _exact(own) for factor, own in zip(over, load, strict=True)]
             for load in problem.load_qps
         ]
+        self.fixed = plan.requirements.fixed_counts(problem)
+        self.caps_w = plan.requirements.caps_w(problem)
+        self.fixed_cost = [
+            sum(
+                (costs[m][h] * int(self.fixed[t, h, m]) for h, m in np.argwhere(self.fixed[t] > 0)),
+                Fraction(0),
+            )
+            for t in range(len(self.fixed))
+        ]
+        #: What is left to choose beside the fixed counts; certificates are about that.
+        self.data = [self._left_to_choose(t, costs) for t in range(len(self.fixed))]
         self.true_power = [self._power(t) for t in range(len(self.data))]
         self.values = [[self._value(figures, t) for figures in self.figures] for t in range(len(self.data))]
         #: What certificates prove of the objective (of a shortfall, in QPS), or what is wrong with them.
         self.proofs: dict[tuple[IntervalData, Certificate], tuple[Fraction | None, str | None]] = {}
+
+    def _left_to_choose(self, t: int, costs: Grid) -> IntervalData:
+        fixed = self.fixed[t]
+        taken = np.maximum(fixed, 0)
+        types, models = fixed.shape
+        reached = [
+            sum((self.rates[h][m] * int(taken[h, m]) for h in range(types)), Fraction(0))
+            for m in range(models)
+        ]
+        return IntervalData(
+            tuple(
+                tuple(self.rates[h][m] if fixed[h, m] < 0 else Fraction(0) for h in range(types))
+                for m in range(models)
+            ),
+            costs,
+            tuple(
+                max(need - own, Fraction(0)) for need, own in zip(self.required_qps[t], reached, strict=True)
+            ),
+            tuple(
+                int(most - used) for most, used in zip(self.problem.available, taken.sum(axis=1), strict=True)
+            ),
+        )
 
     def run(self) -> Audit:
         intervals = [self._interval(t) for t in range(len(self.data))]
@@ -258,6 +290,13 @@ class _Check:
                 most = int(problem.available[h])
                 text = f"{problem.server_types[h]}: {int(used)} servers used, {most} available"
                 self._say("availability", text, t)
+        for h, m in np.argwhere((self.fixed[t] >= 0) & (self.fixed[t] != counts)):
+            wanted, found = int(self.fixed[t, h, m]), int(counts[h, m])
+            self._say("requirement", f"{self._pair(h, m)} is fixed at {wanted}, has {found} servers", t)
+        cap, power = self.caps_w[t], self.true_power[t]
+        if cap is not None and (power is None or power > _exact(cap)):
+            drawn = "an unknown power" if power is None else f"{float(power)!r} W"
+            self._say("requirement", f"draws {drawn}, the cap is {cap!r} W", t)
 
     def _pair(self, h: int, m: int) -> str:
         return f"{self.problem.server_types[h]} x {self.problem.models[m]}"
@@ -268,13 +307,13 @@ class _Check:
         any_short = False
         for m, name in enumerate(self.problem.models):
             reached = sum((self.rates[h][m] * int(n) for h, n in enumerate(counts[:, m])), Fraction(0))
-            short = max(Fraction(0), self.data[t].required_qps[m] - reached)
+            short = max(Fraction(0), self.required_qps[t][m] - reached)
             any_short = any_short or short > 0
             claimed = float(plan.shortfall[t, m])
             if not _same(claimed, short):
                 self._say("shortfall", f"{name}: claims {claimed!r} QPS short, is {float(short)!r}", t)
             if short > 0 and plan.interval_status[t] in ("optimal", "feasible"):
-                needed = float(self.data[t].required_qps[m])
+                needed = float(self.required_qps[t][m])
                 text = (
                     f"{name}: {plan.interval_status[t]}, but {float(short):g} of {needed:g} QPS are missing"
                 )
@@ -384,8 +423,17 @@ class _Check:
             text = f"states {certificate.bound!r} {unit}, proves {float(proven)!r} {unit}"
             self._say("certificate", text, t)
         if certificate.kind == "bound":
-            return proven, False
+            total = None if proven is None else proven + self.fixed_cost[t]
+            return total, self._above_cap(t, total)
         return None, wrong is None and (proven is None or proven > 0)
+
+    def _above_cap(self, t: int, proven: Fraction | None) -> bool:
+        """Return whether a bound proves that nothing covers within the power cap."""
+        cap = self.caps_w[t]
+        if cap is None or proven is None or self.plan.levels[0] != "power":
+            return False
+        power = proven if len(self.figures) == 1 else math.ceil(proven) // self.weights[0] * self.units[0]
+        return power > _exact(cap)
 
     def _whole_plan(self) -> None:
         plan = self.plan

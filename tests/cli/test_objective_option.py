@@ -46,3 +46,34 @@ def test_bad_objectives_are_one_message(command: str, objective: str, fragment: 
     outcome = call(command, "tiny", "--objective", objective)
     assert outcome.code == 2
     assert_one_message(outcome, fragment)
+
+
+def test_requirements_are_kept_and_verified(tmp_path: Path) -> None:
+    """A file of requirements and a cap; the cap of the command line counts."""
+    file, plan = tmp_path / "keep.toml", tmp_path / "plan.json"
+    file.write_text('forbid = [["gpu", "retrieval"]]\npower_cap_w = 1\n')
+    outcome = call("provision", "tiny", "--requirements", file, "--power-cap-w", 1e6, "--out", plan)
+    assert outcome.code == 0
+    assert '"power_cap_w": 1000000.0' in plan.read_text()
+    assert call("verify", "tiny", plan).code == 0
+    capped = call("provision", "tiny", "--requirements", file)
+    assert capped.code == 3
+    assert "infeasible" in capped.err
+
+
+@pytest.mark.parametrize(
+    ("toml", "fragment"),
+    [
+        ('forbid = [["gpux", "ranking"]]', "forbid: unknown server type, found 'gpux'. Did you mean 'gpu'?"),
+        ("[pn]\n", "pn: unknown key. Did you mean 'pin'?"),
+        ("[fixed.gpu]\nranking = 99\n", "must be at most what is available"),
+    ],
+)
+@pytest.mark.parametrize("command", ["provision", "run"])
+def test_bad_requirements_are_one_message(tmp_path: Path, command: str, toml: str, fragment: str) -> None:
+    """File or key, what was found and what is allowed."""
+    file = tmp_path / "keep.toml"
+    file.write_text(toml)
+    outcome = call(command, "tiny", "--requirements", file)
+    assert outcome.code == 2
+    assert_one_message(outcome, fragment)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.branch_and_price import Proof, least_power, prove_infeasible
+from hercules_opt.provisioning.certificate import Certificate
 from hercules_opt.provisioning.cover import least_cover
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, exact
@@ -16,6 +19,29 @@ from hercules_opt.provisioning.shortfall import least_shortfall
 from hercules_opt.provisioning.solvers import SOLVERS
 
 _START_NODES = 5_000
+
+
+@dataclass(frozen=True)
+class Start:
+    """An earlier answer to begin an interval at.
+
+    Parameters
+    ----------
+    counts
+        Its counts; they may fall short, or use more than there is.
+    prices
+        Prices of the server types that its proof rests on; ``None`` if there are none.
+    """
+
+    counts: Rows
+    prices: tuple[float, ...] | None
+
+
+def start_prices(certificate: Certificate | None) -> tuple[float, ...] | None:
+    """Return the prices of a certificate's first leaf; good ones to begin a similar interval with."""
+    if certificate is None or certificate.kind != "bound":
+        return None
+    return next(certificate.leaves()).multipliers
 
 
 class Hercules:
@@ -31,16 +57,24 @@ class Hercules:
     name: ClassVar[str] = "hercules"
     solvers: ClassVar[tuple[str, ...]] = ("branch-and-price", *SOLVERS)
 
+    def __init__(self, starts: Mapping[ExactInterval, Start] | None = None) -> None:
+        """Begin at an earlier answer where there is one."""
+        self._starts = dict(starts or {})
+
     def solve(self, interval: ExactInterval, effort: Effort) -> IntervalAnswer:
         """Solve one interval."""
         greedy = Greedy().solve(interval, effort).counts
+        earlier = self._starts.get(interval)
         start = covering_start(interval, greedy)
+        if earlier is not None and interval.solved_by(earlier.counts):
+            known = [earlier.counts, *([] if start is None else [start])]
+            start = min(known, key=interval.cost)
         if start is None:
             proof = prove_infeasible(interval, effort)
             if proof.certificate is not None:
                 return least_short(interval, greedy, proof, effort)
             start = proof.counts
-        proof = least_power(interval, start, effort)
+        proof = least_power(interval, start, effort, None if earlier is None else earlier.prices)
         if proof.counts is None and proof.certificate is not None and proof.certificate.kind == "infeasible":
             return least_short(interval, greedy, proof, effort)
         if proof.counts is None:

@@ -1,0 +1,275 @@
+"""Forbidden, pinned and fixed pairs, power caps: kept by every policy, least of every split, verified."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from provisioning_cases import covering_plans, medium_problem, text_value, tiny_problem
+
+import hercules_opt as ho
+from hercules_opt.provisioning.plan_files import load_plan, save_plan
+from hercules_opt.provisioning.policies import POLICIES
+
+
+def _power(problem, counts):
+    return sum(text_value(problem.power_w[h, m]) * int(counts[h, m]) for h, m in np.argwhere(counts > 0))
+
+
+def _random_requirements(problem, seed):
+    """Return requirements that fit a problem, and a test of counts (h, m)."""
+    random = np.random.default_rng(seed)
+    types, models = problem.server_types, problem.models
+    h, m = int(random.integers(len(types))), int(random.integers(len(models)))
+    kind = int(random.integers(4))
+    if kind == 0:
+        return ho.Requirements(forbid=[(types[h], models[m])]), lambda counts: counts[h, m] == 0
+    if kind == 1:
+        others = [k for k in range(len(models)) if k != m]
+        return ho.Requirements(pin={types[h]: models[m]}), lambda counts: not counts[h, others].any()
+    if kind == 2:
+        most = int(problem.available[h]) if problem.can_serve[h, m] else 0
+        count = int(random.integers(0, most + 1))
+        return ho.Requirements(fixed={(types[h], models[m]): count}), lambda counts: counts[h, m] == count
+    cap = float(random.integers(0, 400))
+    return ho.Requirements(power_cap_w=cap), lambda counts: _power(problem, counts) <= cap
+
+
+@pytest.mark.parametrize("block", range(6))
+def test_the_least_that_keeps_to_them_matches_every_split(block):
+    """180 tiny problems: least power, or proven infeasible."""
+    kinds = set()
+    for seed in range(block * 30, block * 30 + 30):
+        problem = tiny_problem(seed)
+        requirements, holds = _random_requirements(problem, seed)
+        plan = ho.provision(problem, requirements=requirements)
+        assert ho.verify(problem, plan) == [], seed
+        fixed = requirements.fixed_counts(problem)[0]
+        plans = [
+            np.maximum(counts, fixed)
+            for counts in covering_plans(problem)
+            if holds(np.maximum(counts, fixed))
+            and (np.maximum(counts, fixed).sum(axis=1) <= problem.available).all()
+        ]
+        kinds.add(plan.status)
+        assert plan.status == ("optimal" if plans else "infeasible"), seed
+        if plans:
+            assert text_value(plan.power_w[0]) == min(_power(problem, counts) for counts in plans), seed
+        if not requirements.power_cap_w:
+            assert holds(plan.counts[0])
+    assert kinds == {"optimal", "infeasible"}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy_keeps_to_them(policy):
+    """What a policy answers passes the check of the requirements, also where it falls short."""
+    for seed in range(30):
+        problem = medium_problem(seed, intervals=2)
+        types, models = problem.server_types, problem.models
+        requirements = ho.Requirements(
+            forbid=[(types[0], models[0])],
+            pin={types[1]: models[-1]},
+            power_cap_w=[1e9, 2000.0],
+        )
+        plan = ho.provision(problem, policy=policy, requirements=requirements)
+        assert ho.verify(problem, plan) == []
+        assert (plan.counts[:, 0, 0] == 0).all()
+        assert not plan.counts[:, 1, :-1].any()
+        assert plan.power_w[1] <= 2000.0
+
+
+def test_a_cap_that_nothing_keeps_is_proven_infeasible():
+    """The bound on power is above the cap; the counts keep to it and miss least."""
+    problem = ho.ProvisioningProblem([[10.0], [25.0]], [[50.0], [110.0]], [6, 2], [60.0])
+    plan = ho.provision(problem, requirements=ho.Requirements(power_cap_w=200))
+    assert plan.status == "infeasible"
+    assert plan.bound_source == ("certified",)
+    assert plan.power_w[0] <= 200
+    assert plan.shortfall[0, 0] == 20.0
+    assert ho.verify(problem, plan) == []
+    free = ho.provision(problem)
+    assert free.objective == 270.0
+    assert ho.provision(problem, requirements=ho.Requirements(power_cap_w=270)).objective == 270.0
+
+
+def test_a_cap_works_with_later_objectives():
+    """The first objective decides whether the cap is kept."""
+    problem = ho.ProvisioningProblem([[10.0], [20.0]], [[50.0], [100.0]], [6, 3], [60.0])
+    for cap, status in ((300, "optimal"), (299.9, "infeasible")):
+        plan = ho.provision(
+            problem, objective=["power", "servers"], requirements=ho.Requirements(power_cap_w=cap)
+        )
+        assert plan.status == status
+        assert plan.bound_source == ("certified",)
+        assert ho.verify(problem, plan) == []
+
+
+def test_fixed_counts_may_differ_by_interval():
+    """A list has one count per interval."""
+    problem = ho.ProvisioningProblem([[10.0], [20.0]], [[50.0], [90.0]], [6, 3], [[40.0], [40.0]])
+    requirements = ho.Requirements(fixed={("type1", "model1"): [0, 3]})
+    plan = ho.provision(problem, requirements=requirements)
+    assert plan.counts[:, 0, 0].tolist() == [0, 3]
+    assert plan.power_w.tolist() == [180.0, 240.0]
+    assert plan.status == "optimal"
+    assert ho.verify(problem, plan) == []
+
+
+def test_they_survive_the_file(tmp_path):
+    """A plan is loaded with its requirements."""
+    problem = ho.ProvisioningProblem([[10.0], [20.0]], [[50.0], [90.0]], [6, 3], [[40.0], [40.0]])
+    requirements = ho.Requirements(
+        forbid=[("type2", "model1")], pin={"type1": "model1"}, fixed={("type1", "model1"): [4, 5]},
+        power_cap_w=[300.0, 300.0],
+    )  # fmt: skip
+    plan = ho.provision(problem, requirements=requirements)
+    save_plan(plan, tmp_path / "plan.json")
+    loaded = load_plan(tmp_path / "plan.json")
+    assert loaded.requirements == requirements
+    assert ho.verify(problem, loaded) == []
+
+
+def test_breaking_them_is_a_violation():
+    """Plans that claim requirements which their counts break."""
+    problem = ho.ProvisioningProblem([[10.0], [20.0]], [[50.0], [90.0]], [6, 3], [40.0])
+    plan = ho.provision(problem)
+    for requirements, text in (
+        (ho.Requirements(forbid=[("type2", "model1")]), "cannot serve"),
+        (ho.Requirements(fixed={("type1", "model1"): 1}), "is fixed at 1, has 0 servers"),
+        (ho.Requirements(power_cap_w=100), "draws 180.0 W, the cap is 100.0 W"),
+        (ho.Requirements(pin={"typo": "model1"}), "unknown server type"),
+    ):
+        found = ho.verify(problem, replace(plan, requirements=requirements))
+        assert any(text in str(violation) for violation in found), text
+
+
+TOML = """
+forbid = [["type2", "model1"]]
+power_cap_w = 500
+
+[pin]
+type1 = "model1"
+
+[fixed.type1]
+model1 = 5
+"""
+
+
+def test_a_toml_file_says_the_same(tmp_path):
+    """The keys of the file are the fields of the object."""
+    path = tmp_path / "requirements.toml"
+    path.write_text(TOML)
+    assert ho.Requirements.load(path) == ho.Requirements(
+        forbid=[("type2", "model1")],
+        pin={"type1": "model1"},
+        fixed={("type1", "model1"): 5},
+        power_cap_w=500,
+    )
+
+
+@pytest.mark.parametrize(
+    ("toml", "text"),
+    [
+        ("forbit = []", "forbit: unknown key. Did you mean 'forbid'?"),
+        ("forbid = 3", "forbid: must be a list of pairs, found 3"),
+        ('forbid = [["a"]]', "forbid: must be a pair of server type and model"),
+        ('forbid = [["a", 3]]', "forbid: must be a name, found 3"),
+        ("pin = 3", "pin: must be a table, found 3"),
+        ("[pin]\na = 3", "pin: must be a name, found 3"),
+        ("fixed = []", "fixed: must be a table, found an empty list"),
+        ("[fixed]\na = 3", "fixed.a: must be a table, found 3"),
+        (
+            "[fixed.a]\nb = -1",
+            "fixed, a x b: must be a whole number from 0 to 1000000, or a list of them, found -1",
+        ),
+        ("[fixed.a]\nb = 1.5", "fixed, a x b: must be a whole number"),
+        ("[fixed.a]\nb = true", "fixed, a x b: must be a whole number"),
+        ("power_cap_w = -1", "power_cap_w: must be a number from 0 to 1e+15, or a list of them, found -1"),
+        ("power_cap_w = nan", "power_cap_w: must be a number from 0"),
+        ('power_cap_w = "x"', "power_cap_w: must be a number from 0"),
+        ("forbid = [", "is not valid TOML"),
+    ],
+)
+def test_malformed_files_are_refused_with_the_key(tmp_path, toml, text):
+    """One message: file, key, rule, what was found."""
+    path = tmp_path / "bad.toml"
+    path.write_text(toml)
+    with pytest.raises(ho.InputError) as caught:
+        ho.Requirements.load(path)
+    assert text in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "text"),
+    [
+        (
+            {"forbid": [("typ1", "model1")]},
+            "forbid: unknown server type, found 'typ1'. Did you mean 'type1'?",
+        ),
+        ({"pin": {"type1": "modle1"}}, "pin: unknown model, found 'modle1'. Did you mean 'model1'?"),
+        ({"fixed": {("type1", "model1"): 7}}, "type1: must be at most what is available (6), found 7"),
+        ({"fixed": {("type1", "model2"): 1}}, "is fixed, but the pair cannot serve or is forbidden, found 1"),
+        ({"fixed": {("type1", "model1"): [1, 2]}}, "must be a number, or one per interval (1), found 2"),
+        ({"power_cap_w": [1, 2]}, "power_cap_w: must be a number, or one per interval (1), found 2"),
+    ],
+)
+def test_requirements_that_do_not_fit_the_problem_are_refused(requirements, text):
+    """Names, counts and lengths are checked against the problem."""
+    problem = ho.ProvisioningProblem(
+        [[10.0, np.nan], [20.0, 5.0]], [[50.0, np.nan], [90.0, 30.0]], [6, 3], [40.0, 5.0]
+    )
+    with pytest.raises(ho.InputError) as caught:
+        ho.provision(problem, requirements=ho.Requirements(**requirements))
+    assert text in str(caught.value)
+
+
+def test_what_does_not_go_together_is_refused():
+    """A cap needs power first, and shortfalls are not minimized under it."""
+    problem = ho.ProvisioningProblem([[10.0]], [[50.0]], [6], [40.0])
+    cap = ho.Requirements(power_cap_w=100)
+    with pytest.raises(ho.InputError, match="needs power as the first objective, found 'servers, power'"):
+        ho.provision(problem, objective=["servers", "power"], requirements=cap)
+    with pytest.raises(ho.InputError, match="cannot be asked for under a power cap"):
+        ho.provision(problem, allow_shortfall=True, requirements=cap)
+    with pytest.raises(ho.InputError, match="must be Requirements, found 'dict'"):
+        ho.provision(problem, requirements={"forbid": []})
+
+
+def test_a_start_changes_nothing_but_the_time():
+    """From its own plan, from a similar day's, from one that does not cover: the same optimum, proven."""
+    for seed in range(12):
+        problem = medium_problem(seed, intervals=2)
+        plan = ho.provision(problem)
+        more = problem.replace(load_qps=np.floor(problem.load_qps * 1.03))
+        for data, expected in ((problem, plan), (more, ho.provision(more))):
+            again = ho.provision(data, start=plan)
+            assert again.interval_status == expected.interval_status
+            assert again.power_w[again.covered].tolist() == expected.power_w[expected.covered].tolist()
+            assert ho.verify(data, again) == []
+
+
+def test_a_start_spares_the_linear_programs(monkeypatch):
+    """At the prices of the plan itself no interval needs column generation."""
+    problem = medium_problem(5, intervals=2)
+    plan = ho.provision(problem)
+    assert plan.status == "optimal"
+
+    def forbidden(*_):
+        raise AssertionError("a linear program was solved")
+
+    monkeypatch.setattr("hercules_opt.provisioning.columns.ColumnPool.mix", forbidden)
+    assert ho.provision(problem, start=plan).objective == plan.objective
+
+
+def test_a_start_must_fit():
+    """Another shape, another policy, or no plan at all."""
+    problem = medium_problem(5, intervals=2)
+    plan = ho.provision(problem)
+    with pytest.raises(ho.InputError, match="start: must have the problem's server types"):
+        ho.provision(problem.replace(load_qps=problem.load_qps[:1], duration_h=None), start=plan)
+    with pytest.raises(ho.InputError, match="start: needs the policy hercules with branch and price"):
+        ho.provision(problem, policy="greedy", start=plan)
+    with pytest.raises(ho.InputError, match="start: must be a Plan, found 'int'"):
+        ho.provision(problem, start=3)
