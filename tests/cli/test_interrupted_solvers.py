@@ -64,7 +64,9 @@ def is_running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("solver", PROCESSES)
+@pytest.mark.parametrize(
+    "solver", ["cbc", *(pytest.param(name, marks=pytest.mark.slow) for name in PROCESSES if name != "cbc")]
+)
 def test_ctrl_c_keeps_what_was_found_and_leaves_no_process(solver: str, tmp_path: Path) -> None:
     """The signal comes in the middle of the second interval; the first is kept, the second is greedy's."""
     instance = tmp_path / "hard.toml"

@@ -147,7 +147,7 @@ def check_near_loads(solver, seeds) -> None:
 
 def test_loads_near_what_servers_cover_are_covered_exactly(solver):
     """With rows scaled to 10,000 and loosened by a part in 10^9, HiGHS and CBC lose the best of some."""
-    check_near_loads(solver, [*range(30), 116, 123, 157])
+    check_near_loads(solver, [*range(8), 116, 123, 157])
 
 
 @pytest.mark.slow
