@@ -57,12 +57,13 @@ class Relaxation:
         """Build the arrays."""
         dearest = max((abs(Fraction(column.cost)) for column in program.columns), default=Fraction(0))
         cost_scale = dearest / _COST_SCALE if dearest else Fraction(1)
-        relaxed = [_relaxed(program, row) for row in program.rows]
+        hair = _HAIR if program.whole else _FINE_HAIR
+        relaxed = [_relaxed(program, row, hair) for row in program.rows]
         place = [number for number, (entries, _, _) in enumerate(relaxed) for _ in entries]
         column = [index for entries, _, _ in relaxed for index, _ in entries]
         coefficient = [entry for entries, _, _ in relaxed for _, entry in entries]
         return cls(
-            costs=np.array([float(column.cost / cost_scale) for column in program.columns]),
+            costs=np.array([_scaled(column.cost, 1 / cost_scale) for column in program.columns]),
             cost_scale=cost_scale,
             low=np.array([float(column.low) for column in program.columns]),
             high=np.array([float(column.high) for column in program.columns]),
@@ -76,7 +77,7 @@ class Relaxation:
         )
 
 
-def _relaxed(program: Program, row: Row) -> tuple[list[tuple[int, float]], float, float]:
+def _relaxed(program: Program, row: Row, hair: float) -> tuple[list[tuple[int, float]], float, float]:
     """Return a row's entries and limits."""
     low, high = row.low, row.high
     limits = [limit for limit in (low, high) if limit is not None]
@@ -86,12 +87,12 @@ def _relaxed(program: Program, row: Row) -> tuple[list[tuple[int, float]], float
         return entries, -np.inf if low is None else float(low), np.inf if high is None else float(high)
     size = max((abs(Fraction(figure)) for figure in figures), default=Fraction(0)) or Fraction(1)
     scale = _ROW_SCALE / size
-    slack = (_HAIR if program.whole else _FINE_HAIR) * _ROW_SCALE
-    relaxed_low = -np.inf if low is None else float(low * scale) - slack
-    relaxed_high = np.inf if high is None else float(high * scale) + slack
+    slack = hair * _ROW_SCALE
+    relaxed_low = -np.inf if low is None else _scaled(low, scale) - slack
+    relaxed_high = np.inf if high is None else _scaled(high, scale) + slack
     entries = []
     for index, coefficient in row.entries:
-        entry = float(coefficient * scale)
+        entry = _scaled(coefficient, scale)
         if abs(entry) >= _SMALL:
             entries.append((index, entry))
             continue
@@ -100,6 +101,11 @@ def _relaxed(program: Program, row: Row) -> tuple[list[tuple[int, float]], float
         relaxed_low -= max(ends)
         relaxed_high -= min(ends)
     return entries, relaxed_low, relaxed_high
+
+
+def _scaled(figure: Figure, scale: Fraction) -> float:
+    """Return a figure times a scale, rounded once; faster than by a product of fractions."""
+    return figure.numerator * scale.numerator / (figure.denominator * scale.denominator)
 
 
 def _is_plain(row: Row) -> bool:

@@ -45,45 +45,50 @@ class WholeRelaxation:
     def of(cls, program: Program) -> WholeRelaxation:
         """Scale and round; every column needs whole bounds."""
         figures = [column.cost for column in program.columns]
-        scale = _scale(figures, list(program.columns))
-        costs = [round(figure * scale) for figure in figures]
-        errors = [
-            _most(cost - figure * scale, column)
-            for cost, figure, column in zip(costs, figures, program.columns, strict=True)
-        ]
-        error = math.ceil(sum(errors, Fraction(0)))
-        return cls(costs, 1 / scale, error, [_whole(program, row) for row in program.rows])
+        scale, costs = _scaled(figures, program.columns)
+        _, most = _errors(figures, costs, scale, program.columns)
+        return cls(costs, 1 / scale, math.ceil(most), [_whole(program, row) for row in program.rows])
 
 
 def _whole(program: Program, row: Row) -> WholeRow:
     places = [index for index, _ in row.entries]
     figures = [coefficient for _, coefficient in row.entries]
     columns = [program.columns[index] for index in places]
-    scale = _scale(figures, columns)
-    entries = [round(figure * scale) for figure in figures]
-    rounded = [entry - figure * scale for entry, figure in zip(entries, figures, strict=True)]
-    most = sum((_most(error, column) for error, column in zip(rounded, columns, strict=True)), Fraction(0))
-    least = sum((-_most(-error, column) for error, column in zip(rounded, columns, strict=True)), Fraction(0))
+    scale, entries = _scaled(figures, columns)
+    least, most = _errors(figures, entries, scale, columns)
     low = None if row.low is None else math.ceil(row.low * scale + least)
     high = None if row.high is None else math.floor(row.high * scale + most)
     return places, entries, _clipped(low), _clipped(high)
 
 
-def _scale(figures: Sequence[Figure], columns: Sequence[Column]) -> Fraction:
-    """Return the factor that makes figures whole, or as large as they may be."""
+def _scaled(figures: Sequence[Figure], columns: Sequence[Column]) -> tuple[Fraction, list[int]]:
+    """Return the factor that makes figures whole, or as large as they may be, and the rounded figures."""
     unit = common_unit(Fraction(figure) for figure in figures)
+    whole = [
+        figure.numerator * unit.denominator // (figure.denominator * unit.numerator) for figure in figures
+    ]
     reach = sum(
-        abs(Fraction(figure)) * max(abs(Fraction(column.low)), abs(Fraction(column.high)))
-        for figure, column in zip(figures, columns, strict=True)
+        abs(figure) * max(-column.low, column.low, -column.high, column.high)
+        for figure, column in zip(whole, columns, strict=True)
     )
-    if reach <= _LARGEST * unit:
-        return 1 / unit
-    return Fraction(_LARGEST, math.ceil(reach))
+    if reach <= _LARGEST:
+        return 1 / unit, whole
+    scale = _LARGEST / (math.ceil(reach) * unit)
+    return scale, [round(figure * scale) for figure in figures]
 
 
-def _most(figure: Figure, column: Column) -> Fraction:
-    """Return the largest value of a figure times a column."""
-    return Fraction(max(figure * column.low, figure * column.high))
+def _errors(
+    figures: Sequence[Figure], rounded: Sequence[int], scale: Fraction, columns: Sequence[Column]
+) -> tuple[Fraction, Fraction]:
+    """Return the least and the most by which rounding changes the sum of figure times column."""
+    least = most = Fraction(0)
+    for figure, entry, column in zip(figures, rounded, columns, strict=True):
+        if figure.numerator * scale.numerator == entry * figure.denominator * scale.denominator:
+            continue
+        error = entry - figure * scale
+        least += min(error * column.low, error * column.high)
+        most += max(error * column.low, error * column.high)
+    return least, most
 
 
 def _clipped(limit: int | None) -> int | None:
