@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import get_args
 
@@ -155,10 +155,10 @@ def explain(
     Parameters
     ----------
     time_limit_s
-        Limit of the whole call, ``None`` for none; each question gets an equal share of what is left. What is
-        not reached is left out, or labelled *found*.
+        Limit of the whole call, ``None`` for none; each question gets a share of what is left. What is not
+        reached is left out, or labelled *found*.
     progress
-        Called with the number of questions answered and the number of all, after each.
+        Called with what is done and all there is to do, after each question.
 
     Raises
     ------
@@ -180,6 +180,10 @@ def explain(
     return _Search(data, plan, Effort.within(0.0, time_limit_s), progress).run()
 
 
+#: What the questions of all servers or all loads weigh when time is shared, and those of one model's load.
+_WHOLE, _CUT = 6, 2
+
+
 class _Search:
     """The questions one after another; intervals that ask for no more than another are left out."""
 
@@ -199,16 +203,22 @@ class _Search:
         if self.plan is not None:
             suspects = [t for t, covered in enumerate(self.plan.covered) if not covered]
         _, types, models = self.problem.shape
-        self.total = 2 * len(suspects) + types + models + 2
+        self.total = 2 * len(suspects) + types + _CUT * models + 2 * _WHOLE
         fine, undecided, short = self._sorted(suspects)
         self.total -= len(suspects) - len(short)
         shortfalls = [self._shortfall(t) for t in short]
         hardest = self._hardest(sorted(shortfalls, key=lambda entry: -entry.total_qps))
-        addition, by_type = self._additions(hardest)
-        all_loads, by_model = self._cuts(hardest)
+        # What matters most comes first, should time run out.
+        addition = self._addition(hardest, range(types), _WHOLE)
+        all_loads = self._cut(hardest, range(models), _WHOLE)
+        by_model = {name: self._cut(hardest, [m], _CUT) for m, name in enumerate(self.problem.models)}
+        by_type = {name: self._addition(hardest, [h], 1) for h, name in enumerate(self.problem.server_types)}
+        addition = _fewest([addition, *by_type.values()], any(entry.at_least_qps for entry in shortfalls))
         return Explanation(
-            tuple(shortfalls), tuple(fine), tuple(undecided), tuple(self._unserved(short)), addition, by_type,
-            all_loads, by_model, "time_limit" if self.effort.expired else None,
+            tuple(shortfalls), tuple(fine), tuple(undecided), tuple(self._unserved(short)), addition,
+            {name: entry for name, entry in by_type.items() if entry is not None}, all_loads,
+            {name: entry for name, entry in by_model.items() if entry is not None},
+            "time_limit" if self.effort.expired else None,
         )  # fmt: skip
 
     def _sorted(self, suspects: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
@@ -273,18 +283,12 @@ class _Search:
             if not any(self.exact.rates_qps[m]) and any(self.exact.required_qps[t][m] for t in short):
                 yield name
 
-    def _additions(self, hardest: Sequence[int]) -> tuple[Addition | None, dict[str, Addition]]:
-        if not hardest:
-            return None, {}
+    def _addition(self, hardest: Sequence[int], types: Sequence[int], weight: int) -> Addition | None:
         intervals = [self.exact.intervals[t] for t in hardest]
-        types = range(len(self.problem.server_types))
-        together = self._addition(intervals, types)
-        alone = {name: self._addition(intervals, [h]) for h, name in enumerate(self.problem.server_types)}
-        return together, {name: entry for name, entry in alone.items() if entry is not None}
-
-    def _addition(self, intervals: Sequence[ExactInterval], types: Sequence[int]) -> Addition | None:
-        found = None if self.effort.expired else fewest_servers(intervals, types, self._share())
-        self._step()
+        found = None
+        if intervals and not self.effort.expired:
+            found = fewest_servers(intervals, types, self._share(weight))
+        self._step(weight)
         return None if found is None else self._named(found)
 
     def _named(self, found: FewestServers) -> Addition:
@@ -295,23 +299,13 @@ class _Search:
         }
         return Addition(servers, sum(found.added), found.at_least, found.label)
 
-    def _cuts(self, hardest: Sequence[int]) -> tuple[LoadCut | None, dict[str, LoadCut]]:
-        if not hardest:
-            return None, {}
-        models = range(len(self.problem.models))
-        together = self._cut(hardest, models)
-        alone = {
-            name: self._cut(hardest, [m])
-            for m, name in enumerate(self.problem.models)
-            if any(self.exact.required_qps[t][m] for t in hardest)
-        }
-        return together, {name: entry for name, entry in alone.items() if entry is not None}
-
-    def _cut(self, hardest: Sequence[int], models: Sequence[int]) -> LoadCut | None:
+    def _cut(self, hardest: Sequence[int], models: Sequence[int], weight: int) -> LoadCut | None:
         """Return the least of the intervals' factors; one that carries the least so far has no lower one."""
         binding: tuple[int, LargestFactor] | None = None
-        effort = self._share()
-        self._step()
+        effort = self._share(weight)
+        self._step(weight)
+        if not any(self.exact.required_qps[t][m] for t in hardest for m in models):
+            return None
         for t in hardest:
             interval = self.exact.intervals[t]
             if effort.expired:
@@ -330,12 +324,28 @@ class _Search:
         t, found = binding
         return LoadCut(None if found.factor is None else float_at_most(found.factor), t, found.label)
 
-    def _share(self) -> Effort:
-        """Return an equal share of the remaining time for the next question."""
+    def _share(self, weight: int = 1) -> Effort:
+        """Return a share of the remaining time for the next question."""
         left_s = self.effort.remaining_s
-        return self.effort if left_s is None else Effort.within(0.0, left_s / max(1, self.total - self.done))
+        if left_s is None:
+            return self.effort
+        return Effort.within(0.0, left_s * weight / max(weight, self.total - self.done))
 
-    def _step(self) -> None:
-        self.done += 1
+    def _step(self, weight: int = 1) -> None:
+        self.done += weight
         if self.progress is not None:
             self.progress(self.done, self.total)
+
+
+def _fewest(additions: Sequence[Addition | None], infeasible: bool) -> Addition | None:
+    """Return the first addition, of all types, unless one of a single type needs fewer servers.
+
+    Where the day is proven not to be coverable as it is, one server is the fewest that can help.
+    """
+    known = [entry for entry in additions if entry is not None and entry.total is not None]
+    if not known:
+        return additions[0]
+    best = min(known, key=lambda entry: entry.total or 0)
+    at_least = max(0 if additions[0] is None else additions[0].at_least, int(infeasible))
+    label: Label = best.label if best is additions[0] else "found"
+    return replace(best, at_least=at_least, label="proven" if best.total == at_least else label)

@@ -22,6 +22,7 @@ from hercules_opt.provisioning.columns import ColumnPool, Mixture
 from hercules_opt.provisioning.cover import least_cover
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactInterval, Rows, common_unit, exact, float_at_most
+from hercules_opt.provisioning.multipliers import shortfall_multipliers
 
 if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import FloatArray
@@ -144,7 +145,7 @@ class _Search:
 
     def _part(self, box: Box, parent: _Part | None) -> _Part:
         """Price a box until its bound is enough or no prices are better."""
-        start = (0.0,) * len(self.interval.available) if parent is None else parent.leaf.multipliers
+        start = parent.leaf.multipliers if parent is not None else self._first_prices()
         leaf, bound = self._priced(box, start)
         mixture: Mixture | None = None
         for _ in range(_ROUND_LIMIT):
@@ -160,6 +161,9 @@ class _Search:
             if len(self._columns) == seen:
                 break
         return _Part(box, leaf, bound, mixture, 0 if parent is None else parent.depth + 1)
+
+    def _first_prices(self) -> tuple[float, ...]:
+        return tuple(float(price) for price in shortfall_multipliers(self.interval))
 
     def _priced(self, box: Box, prices: tuple[float, ...]) -> tuple[Leaf, Fraction | None]:
         """Return the exact bound of a box at these prices, and remember the choices they lead to."""

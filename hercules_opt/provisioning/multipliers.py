@@ -9,7 +9,11 @@ from scipy import optimize, sparse
 
 from hercules_opt.provisioning.box import Box
 from hercules_opt.provisioning.exact import ExactInterval
-from hercules_opt.provisioning.interval_program import interval_program
+from hercules_opt.provisioning.interval_program import (
+    IntervalProgram,
+    interval_program,
+    shortfall_program,
+)
 from hercules_opt.provisioning.relaxation import Relaxation
 
 if TYPE_CHECKING:
@@ -18,9 +22,20 @@ if TYPE_CHECKING:
 
 def lp_multipliers(interval: ExactInterval, box: Box) -> FloatArray:
     """Return the prices in W, shape (h,); zeros if the linear program has no solution."""
-    prices = np.zeros(len(interval.available))
     built = interval_program(interval, box)
-    if built is None or not built.pairs:
+    types = len(interval.available)
+    return np.zeros(types) if built is None else _prices(built, types) * float(interval.cost_unit)
+
+
+def shortfall_multipliers(interval: ExactInterval) -> FloatArray:
+    """Return the prices in QPS where the total shortfall is minimized, shape (h,)."""
+    return _prices(shortfall_program(interval), len(interval.available))
+
+
+def _prices(built: IntervalProgram, types: int) -> FloatArray:
+    """Return the prices of availability in units of the program's cost."""
+    prices = np.zeros(types)
+    if not built.pairs:
         return prices
     relaxed = Relaxation.of(built.program)
     covers = np.isfinite(relaxed.row_low)
@@ -36,5 +51,5 @@ def lp_multipliers(interval: ExactInterval, box: Box) -> FloatArray:
         return prices
     used = sorted({h for _, h in built.pairs})
     marginals = np.maximum(-result.ineqlin.marginals[int(covers.sum()) :], 0.0)
-    prices[used] = marginals * float(interval.cost_unit * relaxed.cost_scale)
+    prices[used] = marginals * float(relaxed.cost_scale)
     return prices

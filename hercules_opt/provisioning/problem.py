@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from hercules_opt.errors import InputError, nearest_name
+from hercules_opt.errors import InputError, Words, nearest_name
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.provenance import KINDS, Kind
 from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
@@ -174,7 +174,7 @@ class ProvisioningProblem:
                 "must be known where power is minimized or compared",
                 where="power_w",
                 key=f"{self.server_types[h]} x {self.models[m]}",
-                found="an unknown power",
+                found=Words("an unknown power"),
                 hint=f"{len(unknown)} such pair(s): give their power or leave the pairs out.",
             )
 
@@ -197,7 +197,7 @@ class ProvisioningProblem:
                 "must be known where cost is minimized",
                 where="cost_per_h",
                 key=self.server_types[unknown[0]],
-                found="an unknown cost",
+                found=Words("an unknown cost"),
                 hint=f"{len(unknown)} such server type(s): give cost_per_h, 0 for what is free.",
             )
         return np.broadcast_to(self.cost_per_h[:, np.newaxis], self.qps.shape)

@@ -21,7 +21,7 @@ from hercules_opt.provisioning.exact import ExactInterval, ExactProblem, as_rows
 from hercules_opt.provisioning.explain import Explanation, explain
 from hercules_opt.provisioning.multipliers import lp_multipliers
 from hercules_opt.provisioning.plan import Plan
-from hercules_opt.provisioning.problem import FloatArray, ProvisioningProblem, as_problem
+from hercules_opt.provisioning.problem import MAX_AVAILABLE, FloatArray, ProvisioningProblem, as_problem
 from hercules_opt.provisioning.provision import provision
 
 #: Largest factor on a load.
@@ -67,7 +67,8 @@ class WhatIf:
         Why the changed day cannot be covered, ``None`` if it can.
     values
         What one more server of each type is worth after the change; ``None`` if it was not asked for, or a
-        plan does not cover the day. Types that time did not allow are absent.
+        plan does not cover the day. Types that time did not allow, or of which there can be no more, are
+        absent.
     """
 
     problems: tuple[ProvisioningProblem, ProvisioningProblem]
@@ -183,6 +184,8 @@ def server_values(
     for h, name in enumerate(problem.server_types):
         if effort.expired:
             break
+        if problem.available[h] == MAX_AVAILABLE:
+            continue
         one_more = problem.available.copy()
         one_more[h] += 1
         richer = problem.replace(available=one_more)

@@ -76,6 +76,8 @@ def proof_line(plan: Plan, audit: Audit | None) -> str:
                 f"{vouched['certified']} certified by multipliers, {vouched['claimed']} by the solver's claim"
             )
             parts.append(f"{sum(vouched.values())} of {plural(total, 'interval')} {words} ({by_whom})")
+    if "infeasible" in plan.interval_status and plan.misses_least:
+        parts.append("what is missing there is proven to be the least in total")
     covered = plan.interval_status.count("feasible")
     if covered:
         parts.append(f"{covered} of {plural(total, 'interval')} covered, {_distance(plan)}")

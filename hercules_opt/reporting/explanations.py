@@ -51,7 +51,9 @@ def _shortfall_grid(instance: Instance, explanation: Explanation) -> Grid:
 
 
 def _at_least(entry: Shortfall) -> str:
-    return "proven" if entry.label == "proven" else f"proven up to {number(entry.at_least_qps)}"
+    if entry.label == "proven":
+        return "proven"
+    return f"proven up to {number(entry.at_least_qps)}" if entry.at_least_qps else "not proven"
 
 
 def _repair_grid(explanation: Explanation) -> Grid:

@@ -155,5 +155,5 @@ def _values_grid(values: tuple[ServerValue, ...], plan: Plan) -> Grid:
     missing = len(plan.server_types) - len(values)
     title = "One more server of each type: mean power that it saves, solved again, and the LP's estimate"
     if missing:
-        title += f" ({plural(missing, 'type')} not reached in time)"
+        title += f" (without {plural(missing, 'type')}: no time, or as many as there can be)"
     return Grid(title, ("server type", "saves W", "", "LP dual, W (estimate)"), rows, left=(2,))

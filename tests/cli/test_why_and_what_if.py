@@ -64,7 +64,12 @@ def test_allowed_shortfall_is_done_where_it_is_proven_least(busy: Path, tmp_path
         "less in any of them, proven"
     ) in outcome.err
     assert "What would repair" not in outcome.out
-    assert call("verify", busy, out).code == 0
+    verified = call("verify", busy, out)
+    assert verified.code == 0
+    least = "what is missing there is proven to be the least in total"
+    assert least in " ".join(verified.out.split())
+    assert least in " ".join(outcome.out.split())
+    assert least not in " ".join(call("provision", busy).out.split())
     assert call("provision", busy, "--allow-shortfall", "--json").json["explanation"] is None
     assert call("run", busy, "--allow-shortfall").code == 0
     feasible = call("provision", "tiny", "--allow-shortfall")

@@ -90,6 +90,12 @@ def test_values_over_a_day_are_its_intervals_weighted_by_their_length() -> None:
     assert values[1].estimate_w == pytest.approx(15, abs=1e-6)
 
 
+def test_types_of_which_there_can_be_no_more_have_no_value() -> None:
+    values = ho.what_if(TINY, servers={"cpu": 999_994}).values
+    assert values is not None
+    assert [value.server_type for value in values] == ["gpu"]
+
+
 def test_a_day_that_no_longer_fits_is_explained() -> None:
     found = ho.what_if(TINY, load=2)
     assert [plan.status for plan in found.plans] == ["optimal", "infeasible"]
