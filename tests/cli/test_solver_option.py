@@ -42,7 +42,8 @@ def test_a_solver_that_fails_is_told_and_the_plan_kept(faulty, monkeypatch, tmp_
     outcome = call("provision", "tiny", "--solver", "scip", "--out", path)
     assert outcome.code == 4
     note = (
-        "solver scip failed: faulty-package is not installed: No module named 'a_package_that_is_not_there'"
+        "solver scip failed: faulty-package is not installed, try 'pip install faulty-package' "
+        "(No module named 'a_package_that_is_not_there')"
     )
     ending = "stopped by a failure of the solver: there is a plan for all 4 intervals, without a bound"
     assert outcome.err.splitlines() == [f"hercules-opt: {line}" for line in (f"wrote {path}", note, ending)]

@@ -61,7 +61,11 @@ def solve(solver, time_limit_s=0.1) -> SolverAnswer:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("Missing", "faulty-package is not installed: No module named 'a_package_that_is_not_there'"),
+        (
+            "Missing",
+            "faulty-package is not installed, try 'pip install faulty-package' "
+            "(No module named 'a_package_that_is_not_there')",
+        ),
         ("Hangs", "hung: no answer within 0.6 s, killed"),
         ("IsKilled", "its process ended by signal 9"),
         ("Aborts", "its process ended by signal 6"),
@@ -315,8 +319,8 @@ def test_auto_falls_over_and_says_so(monkeypatch):
     assert plan.counts.tolist() == [[[10]]]
     assert plan.notes == (
         "solver highs failed: its process ended by signal 9",
-        "solver ortools-highs failed: faulty-package is not installed: No module named "
-        "'a_package_that_is_not_there'; scip took over",
+        "solver ortools-highs failed: faulty-package is not installed, try 'pip install faulty-package' "
+        "(No module named 'a_package_that_is_not_there'); scip took over",
     )
 
 

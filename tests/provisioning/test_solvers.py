@@ -21,8 +21,10 @@ from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactProblem
 from hercules_opt.provisioning.interval_program import interval_program, shortfall_program
 from hercules_opt.provisioning.program import Column, Program, Row
-from hercules_opt.provisioning.solvers import SOLVERS
+from hercules_opt.provisioning.solvers import SOLVERS, child
 from hercules_opt.provisioning.solvers.cbc import reply_from_log
+from hercules_opt.provisioning.solvers.glpk import Glpk
+from hercules_opt.provisioning.solvers.mathopt import Scip
 from hercules_opt.provisioning.whole_relaxation import WholeRelaxation
 
 NAMES = list(SOLVERS)
@@ -379,6 +381,30 @@ def test_figures_beyond_64_bits_reach_cp_sat(solvers):
     assert found.stopped_by is None
     assert found.values is not None
     assert Fraction(program.cost(found.values)) == least_cost(program)
+
+
+def misuse(solver: type[child.ChildSolver], **changes: object) -> str:
+    """Send what no program is to a solver's process; return what its failure says."""
+    request = {"costs": [1.0], "low": [0.0], "high": [1.0], "whole": [1], "rows": [], "gap": 0.0}
+    process = child.Child(solver.__module__, solver.__name__)
+    try:
+        process.receive(60.0, "start")
+        process.send({**request, "time_limit_s": 1.0, **changes})
+        with pytest.raises(child.SolverFailureError) as raised:
+            process.receive(60.0, "answer")
+    finally:
+        process.end()
+    return str(raised.value)
+
+
+def test_glpk_aborts_its_process_not_ours():
+    """It does not return errors: a column that is not there ends the process."""
+    assert misuse(Glpk, rows=[[[7], [1.0], 1.0, None]]) == "its process ended by signal 6"
+
+
+def test_an_error_of_mathopt_is_a_failure():
+    """It may be an AttributeError about MathOpt's own error, as in OR-Tools 9.15."""
+    assert misuse(Scip, costs=[float("nan")]).startswith("raised ")
 
 
 def test_one_process_may_load_every_solver_after_the_users_own():

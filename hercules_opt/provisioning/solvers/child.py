@@ -101,7 +101,9 @@ class ChildSolver:
             self._child = Child(type(self).__module__, type(self).__name__)
             ready = self._child.receive(START_S, "start")
             if "missing" in ready:
-                raise SolverFailureError(f"{self.capabilities.package} is not installed: {ready['missing']}")
+                package = self.capabilities.package
+                hint = f"try 'pip install {package}'"
+                raise SolverFailureError(f"{package} is not installed, {hint} ({ready['missing']})")
         self._child.send(request)
         return self._child.receive(limit_s * (1 + LATE_SHARE) + LATE_S, "answer")
 
