@@ -127,7 +127,7 @@ class _PlanLayout(_Layout):
     bound: Number | None
     gap: Number | None
     provenance: Kind | None
-    requirements: dict[str, Any] = Field(default_factory=dict)
+    requirements: dict[str, Any]
     notes: list[Annotated[str, Field(max_length=1000)]] = Field(default=[], max_length=10_000)
     server_types: list[Name] = Field(min_length=1)
     models: list[Name] = Field(min_length=1)
