@@ -1,4 +1,4 @@
-"""Prices of availability from the linear relaxation, a first guess for branch and price."""
+"""The linear relaxation of an interval: prices to begin branch and price with, and fractional counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def lp_multipliers(interval: ExactInterval, box: Box) -> FloatArray:
-    """Return the prices in W, shape (h,); zeros if the linear program has no solution."""
+    """Return the prices in the objective's unit, shape (h,); zeros if the linear program has no solution."""
     built = interval_program(interval, box)
     types = len(interval.available)
     return np.zeros(types) if built is None else _prices(built, types) * float(interval.cost_unit)
@@ -32,11 +32,34 @@ def shortfall_multipliers(interval: ExactInterval) -> FloatArray:
     return _prices(shortfall_program(interval), len(interval.available))
 
 
+def lp_counts(interval: ExactInterval) -> FloatArray:
+    """Return servers in fractions at least cost, shape (m, h); zeros if the program has no solution."""
+    counts = np.zeros((len(interval.needs), len(interval.available)))
+    built = interval_program(interval)
+    solved = None if built is None else _solved(built)
+    if built is not None and solved is not None:
+        for (m, h), value in zip(built.pairs, solved[1].x, strict=True):
+            counts[m, h] = value
+    return counts
+
+
 def _prices(built: IntervalProgram, types: int) -> FloatArray:
     """Return the prices of availability in units of the program's cost."""
     prices = np.zeros(types)
-    if not built.pairs:
+    solved = _solved(built)
+    if solved is None:
         return prices
+    relaxed, result = solved
+    used = sorted({h for _, h in built.pairs})
+    covers = int(np.isfinite(relaxed.row_low).sum())
+    prices[used] = np.maximum(-result.ineqlin.marginals[covers:], 0.0) * float(relaxed.cost_scale)
+    return prices
+
+
+def _solved(built: IntervalProgram) -> tuple[Relaxation, Any] | None:
+    """Solve the linear relaxation, rows of coverage first, then those of availability."""
+    if not built.pairs:
+        return None
     relaxed = Relaxation.of(built.program)
     covers = np.isfinite(relaxed.row_low)
     rows: Any = sparse.vstack([-relaxed.rows[covers], relaxed.rows[~covers]])  # the stubs leave sparse out
@@ -47,9 +70,4 @@ def _prices(built: IntervalProgram, types: int) -> FloatArray:
         bounds=list(zip(relaxed.low, relaxed.high, strict=True)),
         method="highs",
     )
-    if result.status != 0:
-        return prices
-    used = sorted({h for _, h in built.pairs})
-    marginals = np.maximum(-result.ineqlin.marginals[int(covers.sum()) :], 0.0)
-    prices[used] = marginals * float(relaxed.cost_scale)
-    return prices
+    return (relaxed, result) if result.status == 0 else None

@@ -64,8 +64,8 @@ def provision(
     table
         The instance's efficiency table; by default its own.
     policy
-        ``"hercules"`` (least power, with a proof), ``"greedy"``, or a policy object such as
-        ``Greedy(order)``.
+        ``"hercules"`` (the least, with a proof), ``"greedy"``, ``"greedy-priority"``, ``"lp-rounding"``,
+        ``"oblivious"``, or a policy object such as ``Greedy(order)`` or ``Oblivious(seed)``.
     solver
         ``"auto"`` or one that the policy can use. For hercules ``"auto"`` is ``"branch-and-price"``, which
         leaves a proof that can be recomputed, and where it finds no plan one solver after another until one

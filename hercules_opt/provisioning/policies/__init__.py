@@ -5,13 +5,29 @@ from __future__ import annotations
 from hercules_opt.errors import InputError, nearest_name
 from hercules_opt.provisioning.policies.base import IntervalAnswer, Policy
 from hercules_opt.provisioning.policies.greedy import Greedy
+from hercules_opt.provisioning.policies.greedy_priority import GreedyPriority
 from hercules_opt.provisioning.policies.hercules import Hercules
+from hercules_opt.provisioning.policies.lp_rounding import LpRounding
+from hercules_opt.provisioning.policies.oblivious import Oblivious
 from hercules_opt.provisioning.policies.whole_program import WholeProgram
 
 #: Every policy that ``provision`` knows by name.
-POLICIES: dict[str, type[Policy]] = {"hercules": Hercules, "greedy": Greedy}
+POLICIES: dict[str, type[Policy]] = {
+    policy.name: policy for policy in (Hercules, Greedy, GreedyPriority, LpRounding, Oblivious)
+}
 
-__all__ = ["POLICIES", "Greedy", "Hercules", "IntervalAnswer", "Policy", "WholeProgram", "policy_named"]
+__all__ = [
+    "POLICIES",
+    "Greedy",
+    "GreedyPriority",
+    "Hercules",
+    "IntervalAnswer",
+    "LpRounding",
+    "Oblivious",
+    "Policy",
+    "WholeProgram",
+    "policy_named",
+]
 
 
 def policy_named(name: str) -> Policy:
