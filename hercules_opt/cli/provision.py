@@ -38,7 +38,14 @@ if TYPE_CHECKING:
 def provision(
     instance: InstanceArgument,
     table: TableOption = None,
-    policy: Annotated[str, typer.Option("--policy", metavar="NAME", help="hercules or greedy.")] = "hercules",
+    policy: Annotated[
+        str,
+        typer.Option(
+            "--policy",
+            metavar="NAME",
+            help="hercules, greedy, greedy-priority, lp-rounding or oblivious.",
+        ),
+    ] = "hercules",
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write the plan: .json (everything) or .csv (counts)."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from hercules_opt.cli.output import document, hint, show, show_json, tell
 from hercules_opt.cli.progress import progress_bar
 from hercules_opt.cli.provision import print_plan
 from hercules_opt.cli.tables import found_table
+from hercules_opt.errors import InputError, nearest_name
 
 if TYPE_CHECKING:
     from hercules_opt.problem.instance import Instance
@@ -39,8 +41,17 @@ if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.reporting.day import DayReport
 
-#: What ``--out`` writes.
+#: What ``--out`` writes, and with ``--also``.
 FILES = ("table.csv", "plan-hercules.json", "plan-greedy.json", "report.json")
+ALSO = ("greedy-priority", "lp-rounding", "oblivious")
+_ALL_FILES = (*FILES, *(f"plan-{name}.json" for name in ALSO))
+
+AlsoOption = Annotated[
+    str,
+    typer.Option(
+        "--also", metavar="NAMES", help=f"Plan by these policies too, commas between: {', '.join(ALSO)}."
+    ),
+]
 
 
 def run(
@@ -50,6 +61,7 @@ def run(
         typer.Option("--out", metavar="FOLDER", help=f"Write {', '.join(FILES)} into a new folder."),
     ] = None,
     objective: ObjectiveOption = "power",
+    also: AlsoOption = "",
     requirements: RequirementsOption = None,
     power_cap_w: PowerCapOption = None,
     gap: GapOption = DEFAULT_GAP,
@@ -66,9 +78,10 @@ def run(
     from hercules_opt.problem.loading import load_instance
 
     if out is not None:
-        check_folder(out, FILES)
+        check_folder(out, _ALL_FILES)
     from hercules_opt.provisioning.objectives import objective_levels
 
+    others = _other_policies(also)
     levels = objective_levels(objective)
     required = read_requirements(requirements, power_cap_w)
     day = load_instance(instance)
@@ -87,7 +100,7 @@ def run(
             progress=progress,
         )
     try:
-        report = None if plan.stopped_by == "interrupt" else _report(day, table, problem, plan, seed)
+        report = None if plan.stopped_by == "interrupt" else _report(day, table, problem, plan, others, seed)
         if report is not None and not allow_shortfall:
             report = replace(report, explanation=explained(problem, plan, time_limit_s))
     except KeyboardInterrupt:
@@ -102,17 +115,32 @@ def run(
     return ending
 
 
+def _other_policies(also: str) -> tuple[str, ...]:
+    """Return the names given to ``--also``, each once."""
+    names = tuple(dict.fromkeys(name.strip() for name in also.split(","))) if also else ()
+    for name in names:
+        if name not in ALSO:
+            raise InputError("unknown policy", where="--also", found=name, hint=nearest_name(name, ALSO))
+    return names
+
+
 def _report(
-    day: Instance, table: EfficiencyTable, problem: ProvisioningProblem, plan: Plan, seed: int
+    day: Instance,
+    table: EfficiencyTable,
+    problem: ProvisioningProblem,
+    plan: Plan,
+    others: Sequence[str],
+    seed: int,
 ) -> DayReport:
-    """Plan the day by greedy too, check both plans, compare them."""
+    """Plan the day by greedy and the other policies too, check all plans, compare them."""
     from hercules_opt.provisioning.compare import compare
     from hercules_opt.provisioning.provision import provision
     from hercules_opt.provisioning.verify import audit
     from hercules_opt.reporting.day import DayReport
 
-    greedy = provision(problem, policy="greedy", objective=plan.levels, requirements=plan.requirements)
-    plans = {"hercules": plan, "greedy": greedy}
+    plans = {"hercules": plan}
+    for name in ("greedy", *others):
+        plans[name] = provision(problem, policy=name, objective=plan.levels, requirements=plan.requirements)
     audits = tuple(audit(problem, entry) for entry in plans.values())
     comparison = compare(problem, list(plans.values()), seed=seed)
     return DayReport(day, table, plans, audits, comparison)
@@ -127,8 +155,7 @@ def _finish(report: DayReport, instance: str, out: Path | None, *, as_json: bool
     if out is not None:
         writers: dict[str, Writer] = {
             "table.csv": report.table.to_csv,
-            "plan-hercules.json": partial(save_plan, report.plans["hercules"]),
-            "plan-greedy.json": partial(save_plan, report.plans["greedy"]),
+            **{f"plan-{name}.json": partial(save_plan, plan) for name, plan in report.plans.items()},
             "report.json": partial(_write_json, document("run", content)),
         }
         _write(out, writers)
@@ -156,7 +183,7 @@ def _interrupted(
 
 
 def _write(out: Path, writers: dict[str, Writer]) -> None:
-    write_folder(out, writers, FILES)
+    write_folder(out, writers, _ALL_FILES)
     tell(f"wrote {', '.join(writers)} into {out}")
 
 

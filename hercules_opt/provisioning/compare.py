@@ -17,7 +17,7 @@ from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.exact import ExactProblem
 from hercules_opt.provisioning.plan import Plan, Status
-from hercules_opt.provisioning.policies import Greedy
+from hercules_opt.provisioning.policies import Greedy, Oblivious, Policy
 from hercules_opt.provisioning.power_cap import within_cap
 from hercules_opt.provisioning.problem import FloatArray, ProvisioningProblem, as_problem
 from hercules_opt.provisioning.provision import provision
@@ -25,6 +25,9 @@ from hercules_opt.provisioning.requirements import Requirements
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Seeds that oblivious is tried with.
+_SEEDS = 20
 
 #: Relative difference of mean power below which two plans count as equal.
 _EQUAL = 1e-9
@@ -119,11 +122,34 @@ class OrderSpread:
 
 
 @dataclass(frozen=True)
+class SeedSpread:
+    """Oblivious over several seeds, its plans' own among them only by chance.
+
+    Parameters
+    ----------
+    seeds
+        How many, from 0 on.
+    covering
+        How many cover every interval.
+    mean_power_w
+        Least, mean and largest time-weighted mean power of those; ``None`` if there are none.
+    """
+
+    seeds: int
+    covering: int
+    mean_power_w: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """The plans' figures, and the spread of greedy over orders."""
+    """The plans' figures, and the spread of greedy over orders.
+
+    ``oblivious_seeds`` is the spread of the policy oblivious, ``None`` if no plan is of that policy.
+    """
 
     plans: tuple[PlanSummary, ...]
     greedy_orders: OrderSpread
+    oblivious_seeds: SeedSpread | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per plan."""
@@ -173,35 +199,42 @@ def compare(
             raise InputError("must have the problem's server types, models and intervals", where="plans")
     required = plans[0].requirements
     greedy = provision(data, policy="greedy", requirements=required)
-    shuffled = _random_orders(data, required, orders, seed)
+    shuffled = _trials(data, required, _random_orders(len(data.models), orders, seed))
     summaries = tuple(_summary(data, plan, greedy, shuffled) for plan in plans)
-    return Comparison(summaries, _spread(data, shuffled, seed))
+    draws = None
+    if any(plan.policy == Oblivious.name for plan in plans):
+        draws = _seed_spread(data, _trials(data, required, [Oblivious(number) for number in range(_SEEDS)]))
+    return Comparison(summaries, _spread(data, shuffled, seed), draws)
 
 
 @dataclass(frozen=True)
-class _Orders:
-    """Greedy in several orders: power and whether it covers, both of shape (orders, t)."""
+class _Trials:
+    """A policy in several variants: power and whether it covers, both of shape (variants, t)."""
 
     power_w: FloatArray
     covered: npt.NDArray[np.bool_]
 
 
-def _random_orders(problem: ProvisioningProblem, required: Requirements, orders: int, seed: int) -> _Orders:
-    exact_problem = ExactProblem.of(problem, ("power",), required)
+def _random_orders(models: int, orders: int, seed: int) -> list[Greedy]:
     generator = np.random.default_rng(seed)
-    shape = (orders, len(exact_problem.intervals))
+    return [Greedy(tuple(int(m) for m in generator.permutation(models))) for _ in range(orders)]
+
+
+def _trials(problem: ProvisioningProblem, required: Requirements, variants: Sequence[Policy]) -> _Trials:
+    exact_problem = ExactProblem.of(problem, ("power",), required)
+    shape = (len(variants), len(exact_problem.intervals))
     power_w, covered = np.zeros(shape), np.zeros(shape, dtype=bool)
-    for number in range(orders):
-        policy = Greedy(tuple(int(m) for m in generator.permutation(len(problem.models))))
+    effort = Effort(0.0)
+    for number, policy in enumerate(variants):
         for t, interval in enumerate(exact_problem.intervals):
-            answer = within_cap(exact_problem, t, policy.solve(interval, Effort(0.0)), Effort(0.0))
+            answer = within_cap(exact_problem, t, policy.solve(interval, effort), effort)
             cost = interval.cost(answer.counts) * interval.cost_unit
             power_w[number, t] = float(cost + exact_problem.fixed_cost(t))
             covered[number, t] = interval.solved_by(answer.counts)
-    return _Orders(power_w, covered)
+    return _Trials(power_w, covered)
 
 
-def _summary(problem: ProvisioningProblem, plan: Plan, greedy: Plan, orders: _Orders) -> PlanSummary:
+def _summary(problem: ProvisioningProblem, plan: Plan, greedy: Plan, orders: _Trials) -> PlanSummary:
     hours = problem.duration_h
     by_type = (plan.counts.sum(axis=2) * hours[:, np.newaxis]).sum(axis=0)
     return PlanSummary(
@@ -245,7 +278,7 @@ def _share(ours: float, theirs: float) -> float | None:
     return float((theirs - ours) / theirs) if theirs else None
 
 
-def _against_orders(plan: Plan, orders: _Orders, hours: FloatArray) -> OrderComparison:
+def _against_orders(plan: Plan, orders: _Trials, hours: FloatArray) -> OrderComparison:
     savings: list[float] = []
     for power_w, covered in zip(orders.power_w, orders.covered, strict=True):
         both = plan.covered & covered
@@ -265,11 +298,18 @@ def _against_orders(plan: Plan, orders: _Orders, hours: FloatArray) -> OrderComp
     )
 
 
-def _spread(problem: ProvisioningProblem, orders: _Orders, seed: int) -> OrderSpread:
+def _spread(problem: ProvisioningProblem, orders: _Trials, seed: int) -> OrderSpread:
     covering = orders.covered.all(axis=1)
     means = [float(np.average(power_w, weights=problem.duration_h)) for power_w in orders.power_w[covering]]
     spread = (min(means), statistics.median(means), max(means)) if means else None
     return OrderSpread(seed, len(orders.power_w), len(means), spread)
+
+
+def _seed_spread(problem: ProvisioningProblem, draws: _Trials) -> SeedSpread:
+    covering = draws.covered.all(axis=1)
+    means = [float(np.average(power_w, weights=problem.duration_h)) for power_w in draws.power_w[covering]]
+    spread = (min(means), statistics.fmean(means), max(means)) if means else None
+    return SeedSpread(len(draws.power_w), len(means), spread)
 
 
 def _row(summary: PlanSummary) -> dict[str, object]:

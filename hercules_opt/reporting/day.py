@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
-from hercules_opt.provisioning.compare import Comparison, PlanSummary
+from hercules_opt.provisioning.compare import Comparison, PlanSummary, SeedSpread
 from hercules_opt.provisioning.explain import Explanation
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.verify import Audit
@@ -72,6 +72,7 @@ def day_document(report: DayReport) -> dict[str, Any]:
         "efficiency": report.table.to_rows(),
         "plans": [_plan_document(*entry) for entry in report.entries()],
         "greedy_orders": asdict(report.comparison.greedy_orders),
+        "oblivious_seeds": _seeds_document(report),
         "explanation": None if report.explanation is None else explanation_document(report.explanation),
         "intervals": [
             {
@@ -84,6 +85,11 @@ def day_document(report: DayReport) -> dict[str, Any]:
             for t, start_h in enumerate(starts_h)
         ],
     }
+
+
+def _seeds_document(report: DayReport) -> dict[str, Any] | None:
+    spread = report.comparison.oblivious_seeds
+    return None if spread is None else asdict(spread)
 
 
 def _plan_document(name: str, plan: Plan, audit: Audit, summary: PlanSummary) -> dict[str, Any]:
@@ -125,6 +131,9 @@ def day_page(report: DayReport) -> list[RenderableType]:
         use_grid(report.instance, report.plans),
         Pairs(tuple(_endings(report))),
     ]
+    seeds = report.comparison.oblivious_seeds
+    if seeds is not None:
+        parts.insert(5, Text(seeds_line(seeds)))
     refused = refused_list(report.table)
     if refused is not None:
         parts.insert(3, refused)
@@ -180,6 +189,17 @@ def orders_line(report: DayReport) -> str:
         return f"{text}."
     least, median, most = map(number, orders.mean_power_w)
     return f"{text}. Their mean power: least {least} W, median {median} W, most {most} W."
+
+
+def seeds_line(spread: SeedSpread) -> str:
+    """Return what oblivious needs over several seeds."""
+    text = (
+        f"Oblivious is a sample: of {plural(spread.seeds, 'seed')}, {spread.covering:,} cover every interval"
+    )
+    if spread.mean_power_w is None:
+        return f"{text}."
+    least, mean, most = map(number, spread.mean_power_w)
+    return f"{text}. Their mean power: least {least} W, on average {mean} W, most {most} W."
 
 
 def _endings(report: DayReport) -> list[tuple[str, str]]:

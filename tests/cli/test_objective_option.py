@@ -77,3 +77,26 @@ def test_bad_requirements_are_one_message(tmp_path: Path, command: str, toml: st
     outcome = call(command, "tiny", "--requirements", file)
     assert outcome.code == 2
     assert_one_message(outcome, fragment)
+
+
+def test_run_shows_more_policies(tmp_path: Path) -> None:
+    """Each is compared, verified and written; oblivious is averaged over seeds."""
+    folder = tmp_path / "day"
+    outcome = call("run", "tiny", "--also", "oblivious,greedy-priority", "--out", folder)
+    assert outcome.code == 0
+    assert "Oblivious is a sample: of 20 seeds," in " ".join(outcome.out.split())
+    names = {path.name for path in folder.iterdir()}
+    assert {"plan-oblivious.json", "plan-greedy-priority.json", "plan-hercules.json"} < names
+    assert "plan-lp-rounding.json" not in names
+    document = call("compare", "tiny", *sorted(folder.glob("plan-*.json")), "--json").json
+    assert document["oblivious_seeds"]["seeds"] == 20
+    assert len(document["plans"]) == 4
+
+
+def test_an_unknown_policy_is_one_message() -> None:
+    """With the nearest name."""
+    outcome = call("run", "tiny", "--also", "greedy-prority")
+    assert outcome.code == 2
+    assert_one_message(
+        outcome, "--also: unknown policy, found 'greedy-prority'. Did you mean 'greedy-priority'?"
+    )

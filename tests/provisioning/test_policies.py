@@ -116,5 +116,5 @@ def test_oblivious_takes_types_as_often_as_they_are_there():
 
 def test_unknown_policies_are_refused():
     """With the nearest name."""
-    with pytest.raises(ho.InputError, match="unknown policy, found .greedy-prority"):
+    with pytest.raises(ho.InputError, match=r"unknown policy, found 'greedy-prority'"):
         ho.provision(medium_problem(1), policy="greedy-prority")
