@@ -214,6 +214,8 @@ class _Search:
         by_model = {name: self._cut(hardest, [m], _CUT) for m, name in enumerate(self.problem.models)}
         by_type = {name: self._addition(hardest, [h], 1) for h, name in enumerate(self.problem.server_types)}
         addition = _fewest([addition, *by_type.values()], any(entry.at_least_qps for entry in shortfalls))
+        if addition is not None and addition.servers is not None and len(addition.servers) == 1:
+            by_type.update(dict.fromkeys(addition.servers, addition))  # nothing less does, of one type or all
         return Explanation(
             tuple(shortfalls), tuple(fine), tuple(undecided), tuple(self._unserved(short)), addition,
             {name: entry for name, entry in by_type.items() if entry is not None}, all_loads,

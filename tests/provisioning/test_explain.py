@@ -172,6 +172,21 @@ def test_tiny_by_hand() -> None:
     assert explanation.coverable == (0, 1, 3)
 
 
+def test_one_type_that_is_best_of_all_is_given_alike() -> None:
+    """Whatever time allows, no addition over all types needs more than one of a single type."""
+    problem = medium_problem(6, intervals=3)
+    problem = problem.replace(load_qps=np.round(problem.load_qps * 2 + 0.3, 1))
+    for limit_s in (0.3, 1.0, None):
+        explanation = ho.explain(problem, time_limit_s=limit_s)
+        if explanation.addition is None or explanation.addition.servers is None:
+            continue
+        totals = [entry.total for entry in explanation.by_type.values() if entry.total is not None]
+        assert all(explanation.addition.total <= total for total in totals)
+        if len(explanation.addition.servers) == 1:
+            (name,) = explanation.addition.servers
+            assert explanation.by_type[name] == explanation.addition
+
+
 def test_a_day_is_repaired_as_a_whole() -> None:
     """Interval 0 needs one more cpu, interval 1 one more gpu: the day needs both, each alone needs one."""
     problem = ho.ProvisioningProblem(
