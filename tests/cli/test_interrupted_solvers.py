@@ -64,6 +64,11 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def hear_ctrl_c() -> None:
+    """Undo what a shell does to a command in the background, where it ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     "solver", ["cbc", *(pytest.param(name, marks=pytest.mark.slow) for name in PROCESSES if name != "cbc")]
 )
@@ -80,6 +85,7 @@ def test_ctrl_c_keeps_what_was_found_and_leaves_no_process(solver: str, tmp_path
             stdout=stdout,
             stderr=slave,
             env=environment(TERM="xterm-256color"),
+            preexec_fn=hear_ctrl_c,
         )
     os.close(slave)
     shown = ""

@@ -297,7 +297,12 @@ def test_when_the_parent_goes_the_children_do(number, tmp_path, monkeypatch):
     spawned = tmp_path / "spawned"
     path = os.pathsep.join([str(HERE), str(ROOT)])
     environment = {**os.environ, "PYTHONPATH": path, faulty_solvers.SPAWNED_VARIABLE: str(spawned)}
-    parent = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=environment,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a shell's background
+    )
     deadline = time.monotonic() + 30
     while not spawned.exists() and time.monotonic() < deadline:
         time.sleep(0.05)

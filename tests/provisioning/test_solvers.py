@@ -418,3 +418,31 @@ def test_one_process_may_load_every_solver_after_the_users_own():
         "import sys; assert not any(name.startswith('ortools') for name in sys.modules)\n"
     )
     assert output_of(script) == ""
+
+
+OBJECTIVES = (["power"], ["servers"], ["servers", "power"], ["power", "servers"])
+
+
+@pytest.mark.parametrize("name", ["highs", "cp-sat"])
+def test_named_solvers_keep_to_objectives_and_requirements(name):
+    """Forbidden and fixed pairs, several objectives: as by branch and price, and verified."""
+    compared = 0
+    for seed in range(40):
+        problem = medium_problem(seed) if seed % 2 else tiny_problem(seed)
+        pairs = [
+            (problem.server_types[h], problem.models[m], int(problem.available[h]))
+            for h, m in np.argwhere(problem.can_serve)
+        ]
+        if len(pairs) < 2:
+            continue
+        (server_type, model, most), forbidden = pairs[0], pairs[-1][:2]
+        required = ho.Requirements(forbid=(forbidden,), fixed={(server_type, model): min(1, most)})
+        plan, other = (
+            ho.provision(problem, objective=OBJECTIVES[seed % 4], requirements=required, solver=solver)
+            for solver in ("auto", name)
+        )
+        assert other.status == plan.status, seed
+        assert other.objective == plan.objective, seed
+        assert ho.verify(problem, other) == [], seed
+        compared += plan.status == "optimal"
+    assert compared > 12
