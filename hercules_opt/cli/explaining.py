@@ -31,4 +31,4 @@ def explained(
 
     with progress_bar("explanation") as progress:
         limit_s = EXPLAIN_S if time_limit_s is None else time_limit_s
-        return explain(required.narrowed(problem), plan, time_limit_s=limit_s, progress=progress)
+        return explain(problem, plan, time_limit_s=limit_s, progress=progress)

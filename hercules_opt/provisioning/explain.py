@@ -149,8 +149,8 @@ def explain(
     """Say which intervals nothing covers, how many QPS they miss, and the smallest change that repairs them.
 
     ``explain(instance, table, plan)`` or ``explain(problem, plan)``; without a plan every interval is looked
-    at, else those that it does not cover. Every answer is checked in exact arithmetic and says who vouches
-    for it.
+    at, else those that it does not cover, with the pairs that its requirements leave. Every answer is checked
+    in exact arithmetic and says who vouches for it.
 
     Parameters
     ----------
@@ -177,11 +177,22 @@ def explain(
     if plan is not None and plan.counts.shape != data.shape:
         rule = f"is a plan of another problem: its counts have shape {plan.counts.shape}, not {data.shape}"
         raise InputError(rule, where="plan")
+    if plan is not None:
+        data = _required(data, plan)
     return _Search(data, plan, Effort.within(0.0, time_limit_s), progress).run()
 
 
 #: What the questions of all servers or all loads weigh when time is shared, and those of one model's load.
 _WHOLE, _CUT = 6, 2
+
+
+def _required(problem: ProvisioningProblem, plan: Plan) -> ProvisioningProblem:
+    """Return the problem as the plan's requirements narrow it."""
+    required = plan.requirements
+    if required.fixed or required.power_cap_w is not None:
+        rule = "must be a plan without fixed counts and without a cap on power: these are not explained"
+        raise InputError(rule, where="plan")
+    return problem if required.empty else required.narrowed(problem)
 
 
 class _Search:

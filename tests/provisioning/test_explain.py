@@ -271,6 +271,26 @@ def test_a_time_limit_says_so_and_claims_nothing() -> None:
     assert explanation.by_model == {}
 
 
+def test_requirements_are_kept_to() -> None:
+    """Without gpu for ranking, 900 QPS take 9 cpu; 6 are there. Fixed counts are refused."""
+    required = ho.Requirements(forbid=[("gpu", "ranking")])
+    plan = ho.provision(TINY, requirements=required)
+    explanation = ho.explain(TINY, None, plan)
+    assert [entry.interval for entry in explanation.shortfalls] == [2]
+    assert explanation.shortfalls[0].by_model == {"ranking": 300.0}
+    assert explanation.by_type["gpu"].servers is None
+    assert explanation.by_type["cpu"].total == 3
+    fixed = ho.Requirements(fixed={("gpu", "ranking"): 0})
+    least = ho.provision(busy_tiny(), requirements=fixed, allow_shortfall=True)
+    assert least.misses_least
+    assert ho.verify(busy_tiny(), least) == []
+    with pytest.raises(ho.InputError) as error:
+        ho.explain(busy_tiny(), least)
+    assert str(error.value) == (
+        "plan: must be a plan without fixed counts and without a cap on power: these are not explained"
+    )
+
+
 def test_bad_arguments_are_refused_in_words() -> None:
     problem = busy_tiny()
     plan = ho.provision(problem)
