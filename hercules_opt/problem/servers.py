@@ -73,9 +73,45 @@ class ServerType(Part):
     power_budget_w: float | None = Field(
         default=None, ge=0, le=1e6, description="Power one server may draw; by default the sum of its parts."
     )
+    idle_w: float | None = Field(
+        default=None, ge=0, le=1e6, description="Power of one idle server; by default the sum of its parts."
+    )
+    peak_w: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="Most power of one server; by default its power budget, or its parts at their thermal "
+        "design power.",
+    )
     board_w: float = Field(
         default=0.0, ge=0, le=1e4, description="Fans, board, disks, network: always drawn."
     )
     cpu: Cpu | None = Field(default=None, description="Host processor and memory; or its catalogue name.")
     nmp: Nmp | None = Field(default=None, description="NMP memory; or its catalogue name.")
     accelerator: Accelerator | None = Field(default=None, description="Accelerator; or its catalogue name.")
+
+    @property
+    def power_bounds_w(self) -> tuple[float | None, float | None]:
+        """Least and most power of one server, ``None`` where neither a key nor its parts tell."""
+        low, high = self._parts_w()
+        budget = high if self.power_budget_w is None else self.power_budget_w
+        return (
+            low if self.idle_w is None else self.idle_w,
+            budget if self.peak_w is None else self.peak_w,
+        )
+
+    def _parts_w(self) -> tuple[float | None, float | None]:
+        """Return the sum of the parts when idle, and at most."""
+        if self.cpu is None:
+            return None, None
+        cpu, nmp, accelerator = self.cpu, self.nmp, self.accelerator
+        low = self.board_w + cpu.sockets * cpu.idle_w + cpu.memory_idle_w
+        high = self.board_w + cpu.sockets * cpu.tdp_w + cpu.memory_idle_w + cpu.memory_active_w
+        if nmp is not None:
+            gathering = nmp.ranks_per_channel * nmp.rank_efficiency * (1.0 - nmp.energy_saving)
+            low += nmp.idle_w
+            high += nmp.idle_w + nmp.active_w + gathering * cpu.memory_active_w
+        if accelerator is not None:
+            low += accelerator.count * accelerator.idle_w
+            high += accelerator.count * accelerator.tdp_w
+        return low, high

@@ -60,7 +60,9 @@ def assemble(
         status=worst_status([entry.status for entry in judged]),
         interval_status=tuple(entry.status for entry in judged),
         counts=counts,
-        power_w=_powers(problem, counts),
+        power_w=_powers(problem, counts, None),
+        power_low_w=_powers(problem, counts, problem.idle_w),
+        power_high_w=_powers(problem, counts, problem.peak_w),
         servers=counts.sum(axis=(1, 2)),
         shortfall=np.array([[float(short) for short in entry.shortfall_qps] for entry in judged]),
         objective=float(mean([entry.values[0] for entry in judged])) if covered else None,
@@ -148,15 +150,20 @@ def _gap(value: Fraction, bound: Fraction) -> Fraction:
     return (value - bound) / value if value else Fraction(0)
 
 
-def _powers(problem: ProvisioningProblem, counts: IntArray) -> FloatArray:
-    """Return the provisioned power of each interval in W, exact up to the last rounding, NaN if unknown."""
+def _powers(problem: ProvisioningProblem, counts: IntArray, where_unknown: FloatArray | None) -> FloatArray:
+    """Return the power of each interval in W, exact up to the last rounding; NaN if it is unknown.
+
+    ``where_unknown`` is the power of one server of each type that takes the place of an unknown one.
+    """
+    power_w = problem.power_w
+    if where_unknown is not None:
+        power_w = np.where(np.isnan(power_w), where_unknown[:, np.newaxis], power_w)
     powers: list[float] = []
     for taken in counts:
-        pairs = [(problem.power_w[h, m], int(taken[h, m])) for h, m in np.argwhere(taken != 0)]
+        pairs = [(power_w[h, m], int(taken[h, m])) for h, m in np.argwhere(taken != 0)]
         known = not any(np.isnan(power) for power, _ in pairs)
-        powers.append(
-            float(sum((exact(power) * count for power, count in pairs), Fraction(0))) if known else np.nan
-        )
+        total = sum((exact(power) * count for power, count in pairs), Fraction(0)) if known else None
+        powers.append(_or_nan(total))
     return np.array(powers)
 
 

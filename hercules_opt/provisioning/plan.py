@@ -51,6 +51,9 @@ class Plan:
     power_w, servers
         Provisioned power and activated servers per interval, shape (t,); power is NaN where that of a pair in
         use is unknown.
+    power_low_w, power_high_w
+        Bounds on the power, shape (t,): the power itself where it is known, else with every server of unknown
+        power idle, or at its peak; NaN where a type in use has no such figure.
     shortfall
         QPS that are missing to the required load, shape (t, m).
     objective
@@ -96,6 +99,8 @@ class Plan:
     interval_status: tuple[Status, ...]
     counts: IntArray
     power_w: FloatArray
+    power_low_w: FloatArray
+    power_high_w: FloatArray
     servers: IntArray
     shortfall: FloatArray
     objective: float | None
@@ -126,6 +131,8 @@ class Plan:
         shapes = {
             "counts": (intervals, types, models),
             "power_w": (intervals,),
+            "power_low_w": (intervals,),
+            "power_high_w": (intervals,),
             "servers": (intervals,),
             "shortfall": (intervals, models),
             "interval_objective": (intervals,),

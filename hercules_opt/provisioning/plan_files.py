@@ -101,6 +101,8 @@ class _IntervalLayout(_Layout):
     status: Status
     counts: dict[str, dict[str, Count]]
     power_w: Number | None
+    power_low_w: Number | None
+    power_high_w: Number | None
     servers: Count
     objective: Number
     bound: Number | None
@@ -225,6 +227,8 @@ def plan_from_json(data: Any) -> Plan:
         interval_status=tuple(interval.status for interval in layout.intervals),
         counts=counts,
         power_w=np.array([_nan(interval.power_w) for interval in layout.intervals]),
+        power_low_w=np.array([_nan(interval.power_low_w) for interval in layout.intervals]),
+        power_high_w=np.array([_nan(interval.power_high_w) for interval in layout.intervals]),
         servers=np.array([interval.servers for interval in layout.intervals], dtype=np.int64),
         shortfall=shortfall,
         objective=layout.objective,
@@ -266,6 +270,8 @@ def _interval_to_json(plan: Plan, interval: int, place: dict[Certificate, int]) 
         "status": plan.interval_status[interval],
         "counts": counts,
         "power_w": _none(plan.power_w[interval]),
+        "power_low_w": _none(plan.power_low_w[interval]),
+        "power_high_w": _none(plan.power_high_w[interval]),
         "servers": int(plan.servers[interval]),
         "objective": float(plan.interval_objective[interval]),
         "bound": _none(plan.interval_bound[interval]),

@@ -56,6 +56,9 @@ class ProvisioningProblem:
         Provenance of each pair's figures, h tuples of m kinds; "assumed" by default.
     cost_per_h
         Cost of one server and hour, shape (h,); NaN (the default) where it is unknown.
+    idle_w, peak_w
+        Least and most power of one server of each type, shape (h,); NaN (the default) where it is unknown.
+        They bound a plan's power where that of a pair is unknown; they are never minimized.
 
     Raises
     ------
@@ -73,6 +76,8 @@ class ProvisioningProblem:
     models: tuple[str, ...]
     kinds: tuple[tuple[Kind, ...], ...]
     cost_per_h: FloatArray
+    idle_w: FloatArray
+    peak_w: FloatArray
 
     def __init__(
         self,
@@ -86,6 +91,8 @@ class ProvisioningProblem:
         models: Sequence[str] | None = None,
         kinds: Sequence[Sequence[Kind]] | None = None,
         cost_per_h: npt.ArrayLike | None = None,
+        idle_w: npt.ArrayLike | None = None,
+        peak_w: npt.ArrayLike | None = None,
     ) -> None:
         """Check and copy everything; the parameters are described with the class."""
         rates = _numbers("qps", qps)
@@ -111,6 +118,8 @@ class ProvisioningProblem:
             "power_w": _shaped("power_w", power_w, (types, services)),
             "available": _counts("available", available, types),
             "cost_per_h": _spread("cost_per_h", np.nan if cost_per_h is None else cost_per_h, types),
+            "idle_w": _spread("idle_w", np.nan if idle_w is None else idle_w, types),
+            "peak_w": _spread("peak_w", np.nan if peak_w is None else peak_w, types),
             "load_qps": loads,
             **spread,
         }
@@ -139,14 +148,12 @@ class ProvisioningProblem:
         cells = [[f"interval {t}, {m}" for m in self.models] for t in range(len(self.load_qps))]
         _in_range("load_qps", self.load_qps, cells, least=0.0, most=MAX_QPS)
         _in_range("over_provision", self.over_provision, self.models, least=0.0, most=MAX_OVER_PROVISION)
-        _in_range(
-            "cost_per_h",
-            self.cost_per_h,
-            self.server_types,
-            least=0.0,
-            most=MAX_COST_PER_H,
-            unknown="NaN where it is unknown",
-        )
+        for name, most in (("cost_per_h", MAX_COST_PER_H), ("idle_w", MAX_POWER_W), ("peak_w", MAX_POWER_W)):
+            array = getattr(self, name)
+            _in_range(name, array, self.server_types, least=0.0, most=most, unknown="NaN where it is unknown")
+        for h in np.flatnonzero(self.idle_w > self.peak_w):
+            rule = f"must be at most peak_w, {float(self.peak_w[h]):g}"
+            raise InputError(rule, where="idle_w", key=self.server_types[h], found=float(self.idle_w[h]))
         spans = [f"interval {t}" for t in range(len(self.load_qps))]
         _in_range("duration_h", self.duration_h, spans, above=0.0, most=MAX_DURATION_H)
 
@@ -245,12 +252,16 @@ class ProvisioningProblem:
                 qps[h, m] = pair.qps
                 power_w[h, m] = np.nan if pair.power_w is None else pair.power_w
                 kinds[h][m] = _weaker_kind(pair)
+        low, high = zip(*(server.power_bounds_w for server in instance.servers.values()), strict=True)
         return cls(
             qps, power_w, instance.available, instance.load_qps, instance.over_provision, instance.duration_h,
             tuple(types), tuple(models), kinds,
-            [np.nan if server.cost_per_h is None else server.cost_per_h
-             for server in instance.servers.values()],
+            _known([server.cost_per_h for server in instance.servers.values()]), _known(low), _known(high),
         )  # fmt: skip
+
+
+def _known(figures: Sequence[float | None]) -> list[float]:
+    return [np.nan if figure is None else figure for figure in figures]
 
 
 def as_problem(

@@ -177,7 +177,7 @@ class _Check:
         ]
         #: What is left to choose beside the fixed counts; certificates are about that.
         self.data = [self._left_to_choose(t, costs) for t in range(len(self.fixed))]
-        self.true_power = [self._power(t) for t in range(len(self.data))]
+        self.true_power = [self._power(t, None) for t in range(len(self.data))]
         self.values = [[self._value(figures, t) for figures in self.figures] for t in range(len(self.data))]
         #: What certificates prove of the objective (of a shortfall, in QPS), or what is wrong with them.
         self.proofs: dict[tuple[IntervalData, Certificate], tuple[Fraction | None, str | None]] = {}
@@ -252,18 +252,33 @@ class _Check:
         counts = self.plan.counts[interval]
         return sum((figures[h][m] * int(counts[h, m]) for h, m in np.argwhere(counts != 0)), Fraction(0))
 
-    def _power(self, interval: int) -> Fraction | None:
-        """Return the power of the counts, ``None`` if that of a pair in use is unknown."""
-        counts, power_w = self.plan.counts[interval], self.problem.power_w
-        used = np.argwhere((counts != 0) & self.problem.can_serve)
-        if any(np.isnan(power_w[h, m]) for h, m in used):
-            return None
-        return sum((_exact(power_w[h, m]) * int(counts[h, m]) for h, m in used), Fraction(0))
+    def _power(self, interval: int, otherwise_w: FloatArray | None) -> Fraction | None:
+        """Return the power of the counts, with another figure of a type where that of a pair is unknown."""
+        counts = self.plan.counts[interval]
+        total = Fraction(0)
+        for h, m in np.argwhere((counts != 0) & self.problem.can_serve):
+            power = float(self.problem.power_w[h, m])
+            if math.isnan(power) and otherwise_w is not None:
+                power = float(otherwise_w[h])
+            if math.isnan(power):
+                return None
+            total += _exact(power) * int(counts[h, m])
+        return total
+
+    def _power_bounds(self, t: int) -> None:
+        for name, claimed, otherwise_w in (
+            ("at least", float(self.plan.power_low_w[t]), self.problem.idle_w),
+            ("at most", float(self.plan.power_high_w[t]), self.problem.peak_w),
+        ):
+            true = self._power(t, otherwise_w)
+            if not (math.isnan(claimed) if true is None else _same(claimed, true)):
+                self._say("power", f"claims {name} {claimed!r} W, should be {_number(true)}", t)
 
     def _interval(self, t: int) -> IntervalAudit:
         self._counts(t)
         short = self._coverage(t)
         plan = self.plan
+        self._power_bounds(t)
         power, claimed = self.true_power[t], float(plan.power_w[t])
         if power is None and not math.isnan(claimed):
             self._say("power", f"claims {claimed!r} W, but that of a pair in use is unknown", t)

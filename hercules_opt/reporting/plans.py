@@ -43,7 +43,7 @@ def intervals_grid(instance: Instance, plan: Plan) -> Grid:
         rows.append(
             (
                 f"{t}  {clock(float(start_h))}",
-                number(float(plan.power_w[t])),
+                _power(plan, t),
                 f"{int(plan.servers[t]):,}",
                 *([] if plan.levels[0] == "power" else [number(float(plan.interval_objective[t]))]),
                 number(float(plan.interval_bound[t])),
@@ -56,6 +56,13 @@ def intervals_grid(instance: Instance, plan: Plan) -> Grid:
     own = ("bound W",) if first == "power" else (_LABELS[first], "bound")
     header = ("interval", "power W", "servers", *own, "gap", "QPS short", "status")
     return Grid("Intervals", header, tuple(rows), left=(len(header) - 1,))
+
+
+def _power(plan: Plan, interval: int) -> str:
+    """Return an interval's power, "low to high" where it is unknown and bounded."""
+    if np.isnan(plan.power_w[interval]) and not np.isnan(plan.power_high_w[interval]):
+        return f"{number(float(plan.power_low_w[interval]))} to {number(float(plan.power_high_w[interval]))}"
+    return number(float(plan.power_w[interval]))
 
 
 def _gap(gap: float) -> str:

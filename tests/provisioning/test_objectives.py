@@ -171,3 +171,55 @@ def test_false_objectives_are_caught(change, code):
     assert plan.status == "optimal"
     assert ho.verify(problem, plan) == []
     assert code in {found.code for found in ho.verify(problem, replace(plan, **change(plan)))}
+
+
+def test_unknown_power_is_bounded_by_idle_and_peak():
+    """Where a pair's power is unknown, the plan says between which figures it lies; never a single one."""
+    problem = ho.ProvisioningProblem(
+        [[10.0], [20.0]], [[50.0], [np.nan]], [3, 2], [[60.0], [20.0], [10.0]], idle_w=[20.0, 40.0],
+        peak_w=[60.0, 120.0],
+    )  # fmt: skip
+    plan = ho.provision(problem, objective="servers")
+    assert plan.servers.tolist() == [4, 1, 1]
+    for t in range(3):
+        used = plan.counts[t, :, 0]
+        assert plan.power_low_w[t] == 50.0 * used[0] + 40.0 * used[1]
+        assert plan.power_high_w[t] == 50.0 * used[0] + 120.0 * used[1]
+        assert np.isnan(plan.power_w[t]) == (used[1] > 0)
+    assert ho.verify(problem, plan) == []
+    for name in ("power_low_w", "power_high_w"):
+        wrong = replace(plan, **{name: getattr(plan, name) + 1})
+        assert {found.code for found in ho.verify(problem, wrong)} == {"power"}
+    unbounded = problem.replace(peak_w=[60.0, np.nan])
+    plan = ho.provision(unbounded, objective="servers")
+    assert np.isnan(plan.power_high_w[0])
+    assert plan.power_low_w[0] > 0
+    assert ho.verify(unbounded, plan) == []
+
+
+def test_known_power_is_its_own_bound():
+    """Nothing lies between."""
+    problem = tiny_problem(3)
+    plan = ho.provision(problem)
+    assert plan.power_low_w.tolist() == plan.power_w.tolist() == plan.power_high_w.tolist()
+
+
+def test_bounds_come_from_keys_or_parts():
+    """Explicit keys count; else idle parts below, the power budget or the rated parts above."""
+    instance = ho.load_instance("hpca22")
+    cpu = instance.servers["T1"]
+    low, high = cpu.power_bounds_w
+    assert low == cpu.board_w + cpu.cpu.sockets * cpu.cpu.idle_w + cpu.cpu.memory_idle_w
+    assert 0 < low < high
+    for server in instance.servers.values():
+        assert server.power_bounds_w[0] < server.power_bounds_w[1]
+    bare = type(cpu)(available=1)
+    assert bare.power_bounds_w == (None, None)
+    assert type(cpu)(available=1, idle_w=5.0, peak_w=9.0).power_bounds_w == (5.0, 9.0)
+    assert cpu.replace(peak_w=1000.0).power_bounds_w == (low, 1000.0)
+
+
+def test_bounds_out_of_order_are_refused():
+    """Idle above peak."""
+    with pytest.raises(ho.InputError, match="idle_w, type1: must be at most peak_w, 9, found 10"):
+        ho.ProvisioningProblem([[1.0]], [[1.0]], [1], [1.0], idle_w=10.0, peak_w=9.0)

@@ -168,3 +168,14 @@ def test_violations_are_listed_and_counted(report: DayReport) -> None:
     head, *lines = out.getvalue().splitlines()
     assert head == f"p: not true, {len(found.violations)} violations"
     assert [line.strip() for line in lines] == [str(entry) for entry in found.violations]
+
+
+def test_an_unknown_power_is_shown_between_its_bounds() -> None:
+    """Low to high where both are known, else nothing."""
+    problem = ho.ProvisioningProblem.from_instance(TINY)
+    unknown = problem.replace(power_w=np.full_like(problem.power_w, np.nan), idle_w=10.0, peak_w=90.0)
+    plan = ho.provision(unknown, objective="servers")
+    used = int(plan.servers[0])
+    assert intervals_grid(TINY, plan).rows[0][1] == f"{10 * used} to {90 * used}"
+    nothing = ho.provision(unknown.replace(idle_w=np.nan, peak_w=np.nan), objective="servers")
+    assert intervals_grid(TINY, nothing).rows[0][1] == "-"
