@@ -423,7 +423,7 @@ def test_one_process_may_load_every_solver_after_the_users_own():
 OBJECTIVES = (["power"], ["servers"], ["servers", "power"], ["power", "servers"])
 
 
-@pytest.mark.parametrize("name", ["highs", "cp-sat"])
+@pytest.mark.parametrize("name", ["highs", pytest.param("cp-sat", marks=pytest.mark.slow)])
 def test_named_solvers_keep_to_objectives_and_requirements(name):
     """Forbidden and fixed pairs, several objectives: as by branch and price, and verified."""
     compared = 0
