@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _NODE_LIMIT = 1000
 _WHOLE = 1e-6
+#: Share of the best known cost from which on given prices are worth a listing.
+_NEAR = Fraction(995, 1000)
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,12 @@ class _TreeSearch:
         """Return the whole box if given prices settle it, alone or by listing."""
         box = Box.whole(self.interval)
         part = _Part(box, self.prices.at(box, prices), 0)
-        settled = self._enough(part.priced.bound) or self._closed_by_listing(part)
-        return part if settled else None
+        bound = part.priced.bound
+        if bound is None or self._enough(bound):
+            return part
+        if self.best is None or bound < self.interval.cost(self.best) * self.interval.cost_unit * _NEAR:
+            return None
+        return part if self._closed_by_listing(part) else None
 
     def _evaluate(self, box: Box, parent: _Part | None) -> _Part:
         start = None if parent is None else parent.priced.leaf

@@ -112,7 +112,7 @@ class PriceSearch:
 
     def at(self, box: Box, prices: Sequence[float]) -> Priced:
         """Return the bound of a box at given prices."""
-        return self._priced(box, prices, _QUICK_NODES)
+        return self._priced(box, prices, _THOROUGH_NODES)
 
     def plan(self, whole: Priced, best: Rows | None) -> Rows | None:
         """Combine the columns that a plan better than ``best`` can have, given the bound of the whole box."""
