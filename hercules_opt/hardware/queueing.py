@@ -8,21 +8,27 @@ added up.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from hercules_opt.hardware.packing import Sizes
-from hercules_opt.hardware.smooth import clipped, larger, power, smaller
-from hercules_opt.hardware.stages import Parabola, Stage, time_at
+from hercules_opt.hardware.smooth import clipped, larger, smaller
+from hercules_opt.hardware.stages import Parabola, Stage, mean_time_at, time_at
 
 
 class Pieces(NamedTuple):
-    """How a stage splits queries into batches of at most d items, per cell and edge of the size density."""
+    """How a stage splits queries into batches of at most d items, per cell and edge of the size density.
+
+    ``last_items``, ``last_square`` and ``last_cube`` are moments of the last batch.
+    """
 
     count: jax.Array  # type: ignore[assignment]  # in place of tuple.count
     last_items: jax.Array
+    last_square: jax.Array
+    last_cube: jax.Array
     edge_count: jax.Array
     edge_last_items: jax.Array
 
@@ -47,8 +53,8 @@ class SplitWork(NamedTuple):
 class Cells(NamedTuple):
     """A mixture: own service uniform in lo..hi per cell, and with probability ``waits`` one of Exp(``rate``).
 
-    ``lo_s``, ``hi_s`` and ``weight`` have shape (..., parts, cells); ``waits`` and ``rate``, one per part,
-    (..., parts, 1).
+    ``lo_s``, ``hi_s`` and ``weight`` have shape (..., parts, cells); ``waits`` and ``rate``, one per waiting
+    part, (..., waiting, 1). Those parts come last; in the others nobody waits.
     """
 
     lo_s: jax.Array
@@ -61,21 +67,40 @@ class Cells(NamedTuple):
 class SplitLoad(NamedTuple):
     """A stage of split batches at a load: makespans per edge of the size density, waiting, utilization.
 
-    ``free_s`` is the makespan of a query that starts at once, ``delayed_s`` that of one which had to wait,
-    counted from its first batch. Its other batches then start one by one, as servers become free.
+    ``free_s`` is the makespan of a query that starts at once, a row per degree of occupation that it may
+    find, each with its ``share``; ``delayed_s`` that of one which had to wait, counted from its first batch.
+    Its other batches then start one by one, as servers become free. ``last_s`` is the time of a lone batch.
     """
 
     rho: jax.Array
     free_s: jax.Array
+    share: jax.Array
     delayed_s: jax.Array
     last_s: jax.Array
     delayed: jax.Array
     rate: jax.Array
 
 
-#: Times that the utilization is substituted into itself: the error left is below 1 % (tested against the
-#: fixed point).
-_SUBSTITUTIONS = 3
+class Occupation(NamedTuple):
+    """How busy the servers are that a query finds.
+
+    All are busy with probability ``delayed``. Otherwise a share of the others is, with this ``mean`` and
+    ``variance``; the two ``nodes`` with their ``shares`` have the same mean, variance and skewness.
+    """
+
+    delayed: jax.Array
+    mean: jax.Array
+    variance: jax.Array
+    nodes: jax.Array
+    shares: jax.Array
+
+
+#: States of the birth-and-death process of queries in service; more servers than these are taken in strides.
+_STATES: Final = np.arange(16.0)
+#: Sums over all steps below each state.
+_BELOW: Final = np.tri(len(_STATES), len(_STATES) - 1, -1)
+#: Closer to saturation than this no queue is in balance.
+_SATURATED: Final = 1.0 - 1e-9
 
 #: A query of n items is spread over n - 1/2 .. n + 1/2 in the density; ceil((x - 1/2) / d) is its number of
 #: batches.
@@ -94,14 +119,30 @@ def _mean_ceil(lo: jax.Array, hi: jax.Array, step: jax.Array) -> jax.Array:
     return step * (_ceil_integral(upper) - _ceil_integral(lower)) / (hi - lo)
 
 
+def _mean_last(lo: jax.Array, hi: jax.Array, step: jax.Array, exponent: int) -> jax.Array:
+    """Return the mean of (s - (ceil(s / step) - 1) step)^exponent for s uniform between lo and hi."""
+
+    def integral(x: jax.Array) -> jax.Array:
+        whole = jnp.ceil(x) - 1.0
+        return whole + (x - whole) ** (exponent + 1)
+
+    upper, lower = (hi - _HALF_ITEM) / step, (lo - _HALF_ITEM) / step
+    return step ** (exponent + 1) / (exponent + 1.0) * (integral(upper) - integral(lower)) / (hi - lo)
+
+
 def split(sizes: Sizes, batch_size: jax.Array) -> Pieces:
     """Return the batches per query and the items in its last one, as expectations over each cell."""
+    cell = jnp.asarray(sizes.lo), jnp.asarray(sizes.hi)
     lo, hi = jnp.asarray(sizes.around_lo), jnp.asarray(sizes.around_hi)
-    count = _mean_ceil(jnp.asarray(sizes.lo), jnp.asarray(sizes.hi), batch_size)
+    count = _mean_ceil(*cell, batch_size)
     edge_count = _mean_ceil(lo, hi, batch_size)
     last = jnp.asarray(sizes.middle) - (count - 1.0) * batch_size
     edge_last = 0.5 * (lo + hi) - (edge_count - 1.0) * batch_size
-    return Pieces(count, last, edge_count, edge_last)
+    square, cube = (_mean_last(*cell, batch_size, exponent) for exponent in (2, 3))
+    # Those moments are of the items less half of one, which is what the density begins with.
+    before = last - _HALF_ITEM
+    square += last**2 - before**2
+    return Pieces(count, last, square, cube + last**3 - before**3, edge_count, edge_last)
 
 
 def split_work(stage: Stage, sizes: Sizes, batch_size: jax.Array) -> SplitWork:
@@ -114,7 +155,7 @@ def split_work(stage: Stage, sizes: Sizes, batch_size: jax.Array) -> SplitWork:
     pieces, c = split(sizes, batch_size), stage.servers
     width = smaller(pieces.count, c)
     full = time_at(stage, batch_size)
-    last = time_at(stage, pieces.last_items)
+    last = mean_time_at(stage, pieces.last_items, pieces.last_square - pieces.last_items**2)
     whole = Parabola(*((pieces.count - 1.0) * f + r for f, r in zip(full, last, strict=True)))
     work = _beside(stage, whole, width)
     edge_width = smaller(pieces.edge_count, c)
@@ -140,39 +181,49 @@ def _beside(stage: Stage, time_s: Parabola, width: jax.Array) -> Parabola:
     return Parabola(time_s.at(own), slope, others * others * time_s.square)
 
 
-def waiting_probability(rho: jax.Array, servers: jax.Array) -> jax.Array:
-    """Return the probability that all of (a real number of) servers are busy, after Sakasegawa (1977)."""
-    return power(rho, jnp.sqrt(2.0 * (servers + 1.0)) - 1.0)
-
-
-def _occupation_seen(rho: jax.Array, servers: jax.Array) -> jax.Array:
-    """Return the share of the other servers that are busy when a service starts.
-
-    With N busy servers found at arrival (PASTA), E[min(N, c - 1)] = c rho - P(N >= c).
-    """
-    several = larger(servers, 1.0 + 1e-2)
-    return clipped((several * rho - waiting_probability(rho, several)) / (several - 1.0), 0.0, 1.0)
-
-
 def split_saturation_qps(work: SplitWork, sizes: Sizes) -> jax.Array:
     """Return the load at which all servers of a stage of split batches are busy all the time."""
     return work.servers / jnp.sum(jnp.asarray(sizes.weight) * work.work_s.end)
 
 
-def _utilization(mean_work: Parabola, work: SplitWork, load_qps: jax.Array) -> jax.Array:
-    """Return rho with ``load * work(u(rho)) = servers * rho``: work itself grows with the occupation u.
+def occupation(mean_work: Parabola, work: SplitWork, load_qps: jax.Array) -> Occupation:
+    """Return the occupation that an arrival finds (PASTA): a birth-and-death process of queries.
 
-    Starts from the smaller root of the parabola that u = rho gives, and substitutes a fixed number of times,
-    so that the result is a closed form of the load.
+    ``effective`` slots hold a query each, which leaves at the pace of its work at the occupation by the
+    others. The servers are memory-bound as often as not: the more are busy, the longer each takes. The number
+    of slots is real: the last one counts in part. Erlang's C for equal times and whole slots.
     """
-    idle, slope, square = (load_qps * part for part in mean_work)
-    b = slope - work.servers
-    root = jnp.sqrt(larger(b * b - 4.0 * square * idle, 1e-12 * work.servers**2))
-    rho = clipped(2.0 * idle / (root - b), 1e-12, 1.0)
-    for _ in range(_SUBSTITUTIONS):
-        seen = _occupation_seen(rho, work.effective)
-        rho = clipped(load_qps * mean_work.at(seen) / work.servers, 1e-12, 1.0)
-    return rho
+    slots, others = work.effective, larger(work.effective - 1.0, 1e-2)
+    stride = larger(slots / (_STATES[-1] - 1.0), 1.0)
+    busy = _STATES * stride
+    # Between two states lie stride births; the middle one stands for all.
+    middle = busy[1:] - 0.5 * (stride - 1.0)
+    work_s = mean_work.at(clipped((middle - 1.0) / others, 0.0, 1.0))
+    ratio = load_qps * work_s * slots / (work.servers * middle)
+    logarithm = _BELOW @ (stride * jnp.log(ratio))
+    likely = jnp.exp(logarithm - jax.lax.stop_gradient(jnp.max(logarithm)))
+    full = jnp.sum(likely * larger(1.0 - jnp.abs(slots - busy) / stride, 0.0))
+    # A state stands for the strides around it; whole states below the slots count.
+    below = clipped((slots - busy + 0.5 * (stride - 1.0)) / stride, 0.0, 1.0)
+    waiting = full / (1.0 - smaller(load_qps * mean_work.end / work.servers, _SATURATED)) / stride
+    likely = likely * below
+    total = jnp.sum(likely)
+    found = smaller(busy / others, 1.0)
+    mean = jnp.sum(likely * found) / total
+    off = found - mean
+    variance = jnp.sum(likely * off**2) / total + 1e-12
+    spread = jnp.sqrt(variance)
+    skewness = jnp.sum(likely * off**3) / total / (variance * spread)
+    # Two nodes, this many standard deviations above the mean and the reciprocal of it below.
+    above = larger(0.5 * skewness + jnp.sqrt(1.0 + 0.25 * skewness**2), 1e-3)
+    share = 1.0 / (1.0 + above**2)
+    return Occupation(
+        delayed=waiting / (waiting + total),
+        mean=mean,
+        variance=variance,
+        nodes=clipped(mean + spread * jnp.stack([-1.0 / above, above]), 0.0, 1.0),
+        shares=jnp.stack([1.0 - share, share]),
+    )
 
 
 def split_load(work: SplitWork, sizes: Sizes, load_qps: jax.Array) -> SplitLoad:
@@ -181,23 +232,31 @@ def split_load(work: SplitWork, sizes: Sizes, load_qps: jax.Array) -> SplitLoad:
     The wait of the first batch follows the work ahead, as in M/G/c under heavy traffic: work arrives in lumps
     of one query and drains at the rate of all servers at full occupation, so the rate of the exponential tail
     is 2 c (1 - rho) E[work] / E[work^2]. A query that waits finds all servers busy and starts batch by batch,
-    one every (batch time / c); one that does not wait, but finds a share rho busy, loses that share of the
-    difference.
+    one every (batch time / c); one that does not wait, but finds a share of them busy, loses that share of
+    the difference.
     """
     weight, c = jnp.asarray(sizes.weight), work.servers
     mean_work = Parabola(*(jnp.sum(weight * part) for part in work.work_s))
-    rho = _utilization(mean_work, work, load_qps)
-    seen = _occupation_seen(rho, work.effective)
+    found = occupation(mean_work, work, load_qps)
+    at_start = mean_work.at(found.mean) + mean_work.square * found.variance
+    rho = load_qps * (at_start + found.delayed * (mean_work.end - at_start)) / c
+    seen = found.nodes[:, None]
     first = work.first_s.at(seen)
     at_once = makespan_s(work, first, work.full_s.at(seen), work.last_s.at(seen))
     further = work.pieces.edge_count - 1.0
     saved = smaller(larger(work.full_s.end - work.last_s.end, 0.0), work.full_s.end / c)
     one_by_one = further * work.full_s.end / c - smaller(further, 1.0) * saved
-    free = at_once + rho * larger(first + one_by_one - at_once, 0.0)
-    delayed = work.first_s.end + one_by_one
-    saturated = smaller(load_qps * mean_work.end / c, 1.0)
-    rate = 2.0 * c * (1.0 - saturated) * mean_work.end / jnp.sum(weight * work.work_s.end**2)
-    return SplitLoad(rho, free, delayed, first, waiting_probability(rho, work.effective), rate)
+    busy = seen * (1.0 - 1.0 / work.effective)
+    saturated = smaller(load_qps * mean_work.end / c, _SATURATED)
+    return SplitLoad(
+        rho=smaller(rho, 1.0),
+        free_s=at_once + busy * larger(first + one_by_one - at_once, 0.0),
+        share=found.shares,
+        delayed_s=work.first_s.end + one_by_one,
+        last_s=found.shares @ first,
+        delayed=found.delayed,
+        rate=2.0 * c * (1.0 - saturated) * mean_work.end / jnp.sum(weight * work.work_s.end**2),
+    )
 
 
 def makespan_s(work: SplitWork, first_s: jax.Array, full_s: jax.Array, last_s: jax.Array) -> jax.Array:
@@ -213,17 +272,19 @@ def makespan_s(work: SplitWork, first_s: jax.Array, full_s: jax.Array, last_s: j
 
 
 def split_cells(load: SplitLoad, sizes: Sizes, added_s: jax.Array) -> Cells:
-    """Return the latency of a stage of split batches in two parts: queries that start at once, and that wait.
+    """Return the latency of a stage of split batches in parts: queries that start at once, and that wait.
 
     ``added_s``, per edge, comes on top.
     """
-    weight, delayed = jnp.asarray(sizes.weight), jnp.asarray(load.delayed)
-    return cells(
-        jnp.stack([load.free_s + added_s, load.delayed_s + added_s]),
-        jnp.stack([weight * (1.0 - delayed), weight * delayed]),
-        jnp.array([[0.0], [1.0]]),
-        jnp.stack([jnp.ones(1), load.rate[None]]),
-    )
+    weight = jnp.asarray(sizes.weight)
+    shares = jnp.append(load.share * (1.0 - load.delayed), load.delayed)
+    edges_s = jnp.concatenate([load.free_s, load.delayed_s[None]]) + added_s
+    return cells(edges_s, shares[:, None] * weight, jnp.ones((1, 1)), load.rate[None, None])
+
+
+def merged(load: SplitLoad) -> SplitLoad:
+    """Return the same with the mean makespan in place of one per degree of occupation."""
+    return load._replace(free_s=(load.share @ load.free_s)[None], share=jnp.ones(1))
 
 
 def cells(edges_s: jax.Array, weight: jax.Array, waits: jax.Array, rate: jax.Array) -> Cells:
@@ -236,9 +297,13 @@ def tail(law: Cells, latency_s: jax.Array) -> jax.Array:
     """Return P(T > latency): the mean over D uniform in each cell of P(W > latency - D), a closed form."""
     width = law.hi_s - law.lo_s
     reached = clipped(latency_s - law.lo_s, 0.0, width) / width
+    at_work = jnp.sum(law.weight * (1.0 - reached), axis=(-2, -1))
+    first = law.weight.shape[-2] - law.rate.shape[-2]
+    weight, highest, width, reached = (
+        part[..., first:, :] for part in (law.weight, law.hi_s, width, reached)
+    )
     # The mean of exp(-rate u) for u uniform over the part of the cell that is below the latency.
     z = law.rate * width * reached + 1e-9
     mean = -jnp.expm1(-z) / z * reached
-    remaining = larger(latency_s - law.hi_s, 0.0)
-    late = 1.0 - reached + law.waits * jnp.exp(-law.rate * remaining) * mean
-    return jnp.sum(law.weight * late, axis=(-2, -1))
+    remaining = larger(latency_s - highest, 0.0)
+    return at_work + jnp.sum(weight * law.waits * jnp.exp(-law.rate * remaining) * mean, axis=(-2, -1))

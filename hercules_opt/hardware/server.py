@@ -11,9 +11,11 @@ from hercules_opt.hardware.fusion import (
     FusedLoad,
     FusedStage,
     exponential_fit,
+    fewer_idle,
     fused_load,
     fused_saturation_items_s,
     fused_stage,
+    mean_at,
 )
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.hardware.queueing import (
@@ -22,6 +24,7 @@ from hercules_opt.hardware.queueing import (
     SplitWork,
     cells,
     makespan_s,
+    merged,
     split_cells,
     split_load,
     split_saturation_qps,
@@ -68,7 +71,7 @@ def serve(placement: Placement, pair: Pair, choice: Choice) -> Server:
     assert net.host is not None
     assert net.fused is not None
     host = split_work(net.host, sizes, d)
-    fused = fused_stage(net.fused, sizes, jnp.sum(jnp.asarray(sizes.weight) * host.pieces.count), d)
+    fused = fused_stage(net.fused, sizes, host.pieces, d)
     saturation = smaller(fused_saturation_items_s(fused) / sizes.mean, split_saturation_qps(host, sizes))
     return Server(pair, net, None, host, fused, saturation)
 
@@ -84,8 +87,8 @@ def at_load(server: Server, load_qps: jax.Array) -> Load:
     return Load(
         load_qps,
         None,
-        split_load(server.host, sizes, load_qps),
-        fused_load(server.fused, sizes, load_qps),
+        merged(split_load(server.host, sizes, load_qps)),
+        fused_load(server.fused, load_qps),
     )
 
 
@@ -96,7 +99,7 @@ def unloaded_makespans_s(server: Server) -> jax.Array:
         paths = alone + server.pipeline.first_s.constant[::-1]
         return larger(paths[0], paths[1])
     assert server.host is not None
-    return _alone_s(server.host) + _own_work(server).at_once_s(jnp.zeros(()))
+    return _alone_s(server.host) + _own_work(server).at_once_s(jnp.zeros(()), jnp.zeros(()))
 
 
 def _alone_s(work: SplitWork) -> jax.Array:
@@ -120,32 +123,52 @@ def miss_probability(server: Server, load: Load, latency_s: jax.Array) -> jax.Ar
 
 
 def _fused_law(server: Server, load: Load) -> Cells:
-    """Return the latency of host and accelerator in five parts.
+    """Return the latency of host and accelerator in seven parts.
 
-    Of queries that start at once on the host, and of those that wait there: those that find instances idle,
-    and those that find them busy. And those that a full batch left behind.
+    Of queries that start at once on the host, and of those that wait there: those that find an idle
+    instance for each of their pieces, those that find some, and those that find none. And those that a full
+    batch left behind.
     """
     fused, state, host = server.fused, load.fused, load.host
     assert fused is not None
     assert state is not None
     assert host is not None
+    assert server.host is not None
     own, sizes = _own_work(server), server.pair.sizes
-    full = time_at(fused.stage, fused.largest_items).end
-    at_once = split_cells(host, sizes, own.at_once_s(state.seen))
+    weight = jnp.asarray(sizes.weight)
+    at_once = split_cells(host, sizes, own.at_once_s(state.seen, state.spread))
+    # Pieces beyond the idle instances start together, after the first; it runs while the host works on.
+    fewer = fewer_idle(server.host.pieces.count, fused.stage.servers, state.busy)
+    free = host.free_s[0]
+    beyond = clipped(own.items - state.idle * own.piece, 0.0, fused.largest_items)
+    behind_first = larger(state.first_s - larger(free - host.last_s, 0.0), 0.0)
+    beyond_s = mean_at(time_at(fused.stage, beyond), state.seen, state.spread)
+    some = split_cells(host, sizes, beyond_s + behind_first)
     shared = _shared(split_cells(host, sizes, own.fused_s), state)
     # What is left behind waits for longer there than it does at the host.
-    weight = jnp.asarray(sizes.weight)[None] * state.left
-    rate = state.left_rate[None, None]
-    behind = cells((host.free_s + larger(own.fused_s, full))[None], weight, jnp.ones((1, 1)), rate)
-    there = 1.0 - state.left
+    left = cells(
+        (free + larger(own.fused_s, fused.full_s))[None],
+        weight[None] * state.left,
+        jnp.ones((1, 1)),
+        1.0 / state.left_s[None, None],
+    )
     return _joined(
-        _weighted(at_once, there * (1.0 - state.busy)),
-        _widened(_joined(_weighted(shared, there * state.busy), behind), state.cycle_s),
+        _weighted(at_once, 1.0 - fewer),
+        _weighted(some, fewer - state.busy),
+        _weighted(shared, state.busy - state.left),
+        left,
     )
 
 
-def _joined(first: Cells, second: Cells) -> Cells:
-    return Cells(*(jnp.concatenate(columns) for columns in zip(first, second, strict=True)))
+def _joined(*laws: Cells) -> Cells:
+    """Return a law of all these parts; those that wait come last."""
+    waiting = [law.rate.shape[0] for law in laws]
+
+    def column(parts: tuple[jax.Array, ...]) -> jax.Array:
+        free = [part[:-count] for part, count in zip(parts, waiting, strict=True)]
+        return jnp.concatenate([*free, *(part[-count:] for part, count in zip(parts, waiting, strict=True))])
+
+    return Cells(*(column(parts) for parts in zip(*laws, strict=True)))
 
 
 class _OwnWork(NamedTuple):
@@ -153,25 +176,28 @@ class _OwnWork(NamedTuple):
 
     ``fused_s`` is the service of one batch that holds all of it, at full occupation; ``first_s`` that of one
     piece and ``rest_s`` that of what waits behind the first pieces, by the occupation; ``beside`` is the
-    share of the other instances that the query itself occupies.
+    share of the other instances that the query itself occupies. ``items`` come together, a ``piece`` each.
     """
 
     fused_s: jax.Array
     first_s: Parabola
     rest_s: Parabola
     beside: jax.Array
+    items: jax.Array
+    piece: jax.Array
 
-    def at_once_s(self, seen: jax.Array) -> jax.Array:
+    def at_once_s(self, seen: jax.Array, spread: jax.Array) -> jax.Array:
         """Return the time from arrival at idle instances to the end; others use a share ``seen``."""
-        occupation = self.beside + (1.0 - self.beside) * seen
-        return self.first_s.at(occupation) + self.rest_s.at(occupation)
+        others = 1.0 - self.beside
+        whole = Parabola(*(f + r for f, r in zip(self.first_s, self.rest_s, strict=True)))
+        return mean_at(whole, self.beside + others * seen, others**2 * spread)
 
 
 def _own_work(server: Server) -> _OwnWork:
     """Return a query's own work on the fused stage.
 
-    The host hands on the pieces that it worked on together at the same time. As many as there are instances
-    start at once, one each; the rest is fused behind them.
+    The host hands on the pieces that it worked on together at the same time, and more while the first of them
+    are served. As many as there are instances start at once, one each; the rest is fused behind them.
     """
     fused, host, edges = server.fused, server.host, jnp.asarray(server.pair.sizes.edges)
     assert fused is not None
@@ -179,35 +205,33 @@ def _own_work(server: Server) -> _OwnWork:
     assert server.network.host is not None
     stage, g = fused.stage, fused.stage.servers
     piece = smaller(edges, server.network.host.max_items)
-    together = smaller(host.pieces.edge_count, host.servers)
+    alone = time_at(stage, piece)
+    meanwhile = alone.constant / host.full_s.end
+    together = smaller(host.pieces.edge_count, host.servers * (1.0 + meanwhile))
     items = smaller(edges, together * piece)
     rest = clipped(items - g * piece, 0.0, fused.largest_items)
     behind = clipped(together - g, 0.0, 1.0)
     return _OwnWork(
         fused_s=time_at(stage, smaller(items, larger(fused.largest_items, piece))).end,
-        first_s=time_at(stage, piece),
+        first_s=alone,
         rest_s=Parabola(*(behind * part for part in time_at(stage, rest))),
         beside=(smaller(together, g) - 1.0) / larger(g - 1.0, 1e-9),
+        items=items,
+        piece=piece,
     )
 
 
 def _shared(law: Cells, state: FusedLoad) -> Cells:
     """Return a law with what others bring to the batch; of two waits, means and variances add up."""
-    mean = law.waits / law.rate + state.shared_s
-    variance = law.waits * (2.0 - law.waits) / law.rate**2 + state.shared_variance
+    free = jnp.zeros((law.weight.shape[0] - law.rate.shape[0], 1))
+    mean = jnp.concatenate([free, law.waits / law.rate]) + state.shared_s
+    variance = jnp.concatenate([free, law.waits * (2.0 - law.waits) / law.rate**2]) + state.shared_variance
     waits, mean_s, rest = exponential_fit(mean, variance)
     return law._replace(lo_s=law.lo_s + rest, hi_s=law.hi_s + rest, waits=waits, rate=1.0 / mean_s)
 
 
 def _weighted(law: Cells, factor: jax.Array) -> Cells:
     return law._replace(weight=law.weight * factor)
-
-
-def _widened(law: Cells, cycle_s: jax.Array) -> Cells:
-    """Add the rest of a cycle, uniform in 0..cycle, to each cell: keeps mean and spread of the sum."""
-    middle = 0.5 * (law.lo_s + law.hi_s + cycle_s)
-    half = 0.5 * jnp.sqrt((law.hi_s - law.lo_s) ** 2 + cycle_s**2)
-    return law._replace(lo_s=middle - half, hi_s=middle + half)
 
 
 def power_w(server: Server, load: Load) -> jax.Array:

@@ -131,6 +131,12 @@ def time_at(stage: Stage, items: jax.Array) -> Parabola:
     return Parabola(*(part.at(share) for part in stage.time_s))
 
 
+def mean_time_at(stage: Stage, items: jax.Array, variance: jax.Array) -> Parabola:
+    """Return the same for batches whose sizes vary: the mean over ``items`` with this variance."""
+    share, spread = items / stage.max_items, variance / stage.max_items**2
+    return Parabola(*(part.at(share) + part.square * spread for part in stage.time_s))
+
+
 def service_times(net: Network) -> jax.Array:
     """Return the coefficients of both stages' times, shape (2, 3, 3): powers of the occupation, of the share.
 

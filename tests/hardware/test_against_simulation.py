@@ -109,9 +109,20 @@ CASES: tuple[tuple[Placement, str, np.ndarray], ...] = (
 )
 
 
+#: Model and schedule of the last case: one instance behind a host that cuts most queries in two.
+WEAK = ("T10", "din")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["dlrm-rmc1", "dlrm-rmc3", "din"])
-@pytest.mark.parametrize(("placement", "server", "schedule"), CASES)
+@pytest.mark.parametrize(
+    ("placement", "server", "schedule", "name"),
+    [
+        (*case, name)
+        for case in CASES
+        for name in ("dlrm-rmc1", "dlrm-rmc3", "din")
+        if (case[1], name) != WEAK
+    ],
+)
 def test_p95_against_the_simulator(
     programs: Programs,
     pairs: dict[tuple[str, str], Pair],
@@ -122,16 +133,21 @@ def test_p95_against_the_simulator(
 ) -> None:
     """p95 at 2 to 90 % of saturation, within the error that formulations/scheduling.md states."""
     errors = p95_errors(programs, placement, pairs[server, name], name, schedule)
-    assert max(map(abs, errors)) < (0.35 if "accelerator" in placement else 0.22), errors
+    assert max(map(abs, errors)) < (0.27 if "accelerator" in placement else 0.22), errors
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "schedule", [point(18, 1, 128, instances=8, fused=1024), point(4, 5, 32, instances=4, fused=1024)]
+    ("server", "schedule"),
+    [
+        ("T7", point(18, 1, 128, instances=8, fused=1024)),
+        ("T7", point(4, 5, 32, instances=4, fused=1024)),
+        (WEAK[0], CASES[-1][2]),
+    ],
 )
 def test_known_weak_cases_against_the_simulator(
-    programs: Programs, pairs: dict[tuple[str, str], Pair], schedule: np.ndarray
+    programs: Programs, pairs: dict[tuple[str, str], Pair], server: str, schedule: np.ndarray
 ) -> None:
     """Many instances, or few threads and many batches, before an accelerator: off by up to 65 %."""
-    errors = p95_errors(programs, "cpu-accelerator", pairs["T7", "din"], "din", schedule)
+    errors = p95_errors(programs, "cpu-accelerator", pairs[server, "din"], "din", schedule)
     assert 0.3 < max(map(abs, errors)) < 0.65, errors

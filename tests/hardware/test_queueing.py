@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from scipy.signal import fftconvolve
 
 from hercules_opt.hardware.batch_time import Traffic
+from hercules_opt.hardware.fusion import bulk_queue, fewer_idle
 from hercules_opt.hardware.packing import Pair, Sizes, pack
 from hercules_opt.hardware.queueing import (
     Cells,
@@ -27,7 +28,6 @@ from hercules_opt.hardware.queueing import (
     split_saturation_qps,
     split_work,
     tail,
-    waiting_probability,
 )
 from hercules_opt.hardware.stages import Stage, surface, through
 from hercules_opt.problem.catalogue import catalogue
@@ -208,8 +208,9 @@ def test_pieces_of_a_query_are_one_lump_of_work() -> None:
         _, state = one.law(load)
         assert float(state.delayed / state.rate) == pytest.approx(exact, rel=0.005)
         spans = item_s * np.asarray(one.sizes.edges)
-        assert np.asarray(state.free_s) == pytest.approx(spans, rel=0.17, abs=2e-4)
-        assert np.median(np.abs(np.asarray(state.free_s) / spans - 1)) < 0.02
+        free_s = np.asarray(state.share) @ np.asarray(state.free_s)
+        assert free_s == pytest.approx(spans, rel=0.17, abs=2e-4)
+        assert np.median(np.abs(free_s / spans - 1)) < 0.02
 
 
 def md1_quantile(rho: float, rank: float) -> float:
@@ -248,12 +249,83 @@ def erlang_c(servers: int, rho: float) -> float:
     return blocked / (1 - rho * (1 - blocked))
 
 
-def test_waiting_probability_against_erlang() -> None:
-    """Sakasegawa's form against Erlang C: exact for one server, within 0.06 for up to 20 at any load."""
-    for servers in (1, 2, 4, 10, 20):
-        for rho in np.linspace(0.05, 0.99, 20):
-            ours, exact = float(waiting_probability(rho, float(servers))), erlang_c(servers, rho)
-            assert ours == pytest.approx(exact, abs=1e-6 if servers == 1 else 0.06)
+def test_whole_queries_wait_as_often_as_erlang_says() -> None:
+    """Erlang's C, exact for up to 14 servers at any load, and within 0.02 for more."""
+    for servers, error in ((1, 1e-6), (2, 1e-6), (5, 1e-6), (14, 1e-6), (40, 0.02), (200, 0.02)):
+        stage = Stationary(sizes_of(100), servers, 100, fixed_s=0.0, item_s=1e-4)
+        for rho in np.linspace(0.05, 0.99, 12):
+            _, state = stage.law(rho * servers * 100.0)
+            assert float(state.delayed) == pytest.approx(erlang_c(servers, rho), abs=error)
+            assert float(state.rho) == pytest.approx(rho, rel=1e-6 if servers <= 14 else 0.02)
+
+
+def test_servers_that_slow_each_other_down_are_a_birth_and_death_process() -> None:
+    """Exponential service at a pace that depends on the number of busy servers: the probability that all are
+    busy, and the mean work of a query by what it finds, as a sum over states.
+    """
+    c, alone_s, together_s = 6, 1e-3, 5e-3
+    stage = Stationary(sizes_of(100), c, 100, fixed_s=0.0, item_s=0.0)
+    rising = np.array([alone_s, (alone_s + together_s) / 2, together_s])
+    stage.stage = stage.stage._replace(time_s=surface(np.repeat(rising[:, None], 3, axis=1)))
+    for load in (200.0, 700.0, 1100.0):
+        weights = [1.0]
+        for k in range(1, c + 1):
+            service_s = alone_s + (together_s - alone_s) * (k - 1) / (c - 1)
+            weights.append(weights[-1] * load * service_s / k)
+        weights[-1] /= 1.0 - load * together_s / c
+        shares = np.array(weights) / np.sum(weights)
+        found = np.minimum(np.arange(c + 1), c - 1) / (c - 1)
+        work_s = alone_s + (together_s - alone_s) * found
+        _, state = stage.law(load)
+        assert float(state.delayed) == pytest.approx(shares[-1], rel=1e-9)
+        assert float(state.rho) == pytest.approx(load * float(shares @ work_s) / c, rel=1e-9)
+        first_s = float(shares[:-1] @ work_s[:-1]) / (1.0 - shares[-1])
+        assert float(state.last_s[-1]) == pytest.approx(first_s, rel=1e-6)
+
+
+# ---- Fusion: a free server takes all that waits ----
+
+
+def bulk_states(servers: int, offered: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shares of M/M(1,inf)/g with 0 .. g busy servers, and of queues of 0, 1, ... behind all g."""
+    per_server = offered / servers
+    busy = [1.0]
+    for k in range(1, servers):
+        busy.append(busy[-1] * offered / k)
+    # An arrival to g - 1 busy servers balances an end of service that finds no queue; with all busy, a queue
+    # grows by one per arrival and vanishes at an end of service.
+    queue = busy[-1] * per_server * (per_server / (1.0 + per_server)) ** np.arange(4000)
+    total = np.sum(busy) + np.sum(queue)
+    return np.append(busy, np.sum(queue)) / total, queue / total
+
+
+@pytest.mark.parametrize("servers", [1, 2, 3, 5, 8])
+def test_bulk_queue_is_solved_exactly(servers: int) -> None:
+    """P(all busy), mean and variance of the busy others, and batches, against sums over all states."""
+    for offered in (0.05 * servers, 0.6 * servers, 3.0 * servers):
+        with jax.enable_x64(True):
+            found = bulk_queue(jnp.asarray(float(servers)), jnp.asarray(offered))
+        shares, queue = bulk_states(servers, offered)
+        below = shares[:-1] / np.sum(shares[:-1])
+        number = np.arange(servers)
+        mean = float(below @ number)
+        assert float(found.busy) == pytest.approx(shares[-1], rel=1e-9)
+        assert float(found.others) == pytest.approx(mean, rel=1e-9, abs=1e-12)
+        assert float(found.variance) == pytest.approx(
+            float(below @ (number - mean) ** 2), rel=1e-7, abs=1e-12
+        )
+        # Batches that waited start where an end of service finds a queue; ends per arrival: g / A.
+        waited = (1.0 - queue[0] / np.sum(queue)) * shares[-1] * servers / offered
+        single = 1.0 - shares[-1]
+        assert float(found.single) == pytest.approx(single / (single + waited), rel=1e-9)
+        assert float(found.share) == pytest.approx(shares[-1] / waited, rel=1e-9)
+
+
+def test_a_query_of_one_piece_finds_none_idle_as_often_as_all_are_busy() -> None:
+    """And one of more pieces than there are instances never finds enough."""
+    busy = jnp.asarray(0.3)
+    assert float(fewer_idle(jnp.asarray(1.0), jnp.asarray(4.0), busy)) == pytest.approx(0.3)
+    assert float(fewer_idle(jnp.asarray(5.0), jnp.asarray(4.0), busy)) == 1.0
 
 
 # ---- Service level and load ----

@@ -49,15 +49,6 @@ def test_numbers_in_the_text_are_those_of_the_code() -> None:
     assert f"({batch_time.SOFTNESS:g} \\, t" in PAGE
 
 
-def test_the_mean_of_a_poisson_number_that_is_not_zero() -> None:
-    """The page's replacement: at most 5 % above a / (1 - exp(-a)), and equal at both ends."""
-    a = np.geomspace(1e-6, 1e3, 2000)
-    ratio = (a / 2 + np.sqrt(a**2 / 4 + 1)) / (a / -np.expm1(-a))
-    assert (ratio >= 1 - 1e-9).all()
-    assert ratio.max() < 1.05
-    assert ratio[[0, -1]] == pytest.approx(1.0, abs=1e-5)
-
-
 def test_the_integral_of_the_ceiling() -> None:
     """The page's closed form against a sum over a fine grid."""
     for x in (0.0, 0.3, 1.0, 2.7, 11.5):
