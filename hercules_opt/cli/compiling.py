@@ -1,4 +1,4 @@
-"""Keep what JAX compiles between processes: stage 1 compiles for seconds, and the programs rarely change."""
+"""Keep compiled programs between processes: stage 1 compiles for seconds, and the programs rarely change."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import os
 from collections.abc import MutableMapping
 from pathlib import Path
 
-_FOLDER = "JAX_COMPILATION_CACHE_DIR"
-_LEAST_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+#: Folder of the programs (read by ``scheduling.program_cache``), and JAX's own cache, which takes its place.
+_FOLDER, _JAX_FOLDER = "HERCULES_OPT_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR"
 
 
 def keep_compiled(environment: MutableMapping[str, str]) -> None:
-    """Name JAX's cache folder in the environment of this process, unless the user did.
+    """Name the folder of compiled programs in the environment of this process, unless the user did.
 
-    Nothing is created here, and nothing is named where the user's cache could not be written: JAX would warn.
+    Nothing is created here, and nothing is named where the user's cache could not be written.
     """
-    if _FOLDER in environment:
+    if _FOLDER in environment or _JAX_FOLDER in environment:
         return
     cache = _user_cache(environment)
     if cache is not None:
-        environment[_FOLDER] = str(cache / "hercules-opt" / "jax")
-        environment.setdefault(_LEAST_SECONDS, "0")
+        environment[_FOLDER] = str(cache / "hercules-opt" / "programs")
 
 
 def _user_cache(environment: MutableMapping[str, str]) -> Path | None:

@@ -1,7 +1,7 @@
 """Compiled programs kept on disk, so that a later process need not even trace them.
 
-JAX's own compilation cache spares the compiler; tracing and lowering these programs takes as long again. The
-folder is JAX's (``JAX_COMPILATION_CACHE_DIR``); where none is named, or it cannot be used, nothing is kept.
+The folder is named by ``HERCULES_OPT_CACHE_DIR``; where it is not, or cannot be used, nothing is kept. Nor is
+anything where JAX keeps its own cache, which spares the compiler only: what JAX loads from there is not whole.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from typing import Any
 import jax
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
+FOLDER = "HERCULES_OPT_CACHE_DIR"
+
 #: What a program depends on beside its description: the code that it is traced from.
 _SOURCES = ("hardware", "scheduling/programs.py")
 
 
 def kept(description: object, compile_it: Callable[[], Any]) -> Any:
     """Return a compiled program from the cache, or compile it and keep it there."""
-    folder = getattr(jax.config, "jax_compilation_cache_dir", None)
-    if not folder:
+    folder = os.environ.get(FOLDER)
+    if not folder or getattr(jax.config, "jax_compilation_cache_dir", None):
         return compile_it()
     file = Path(folder) / f"hercules-{_digest(repr(description).encode(), _circumstances())}.bin"
     try:

@@ -120,19 +120,20 @@ def test_both_stages_from_parts_and_architecture(tmp_path: Path) -> None:
     assert weak["qps"] is None
     assert "power budget of 10 W" in weak["reason"]
     assert json.loads((tmp_path / "day" / "report.json").read_text())["plans"][0]["status"] == "optimal"
-    assert any((tmp_path / "hercules-opt" / "jax").iterdir())
+    assert any((tmp_path / "hercules-opt" / "programs").iterdir())
 
 
 def test_compiled_programs_are_kept_in_the_user_s_cache(tmp_path: Path) -> None:
     """Only a folder that can be written is named, and what the user set stays."""
-    name = "JAX_COMPILATION_CACHE_DIR"
+    name = "HERCULES_OPT_CACHE_DIR"
     environment = {"HOME": str(tmp_path)}
     keep_compiled(environment)
-    assert environment[name] == str(tmp_path / ".cache" / "hercules-opt" / "jax")
+    assert environment[name] == str(tmp_path / ".cache" / "hercules-opt" / "programs")
     assert list(tmp_path.iterdir()) == []
     for without in ({}, {"HOME": "/nonexistent"}, {"HOME": "/"}):
         keep_compiled(without)
         assert name not in without
-    own = {"HOME": str(tmp_path), name: "elsewhere"}
-    keep_compiled(own)
-    assert own == {"HOME": str(tmp_path), name: "elsewhere"}
+    for taken in (name, "JAX_COMPILATION_CACHE_DIR"):
+        own = {"HOME": str(tmp_path), taken: "elsewhere"}
+        keep_compiled(own)
+        assert own == {"HOME": str(tmp_path), taken: "elsewhere"}

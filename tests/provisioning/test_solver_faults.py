@@ -291,6 +291,8 @@ def test_what_a_solver_started_ends_with_it(tmp_path, monkeypatch):
 def test_when_the_parent_goes_the_children_do(number, tmp_path, monkeypatch):
     """Killed, or interrupted: neither the solver nor what it started is left."""
     script = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a shell's background
         "import faulty_solvers, test_solver_faults as here\n"
         "faulty_solvers.SpawnsAndHangs().solve(here.PROGRAM, 0.0, 1000.0)\n"
     )
@@ -301,7 +303,6 @@ def test_when_the_parent_goes_the_children_do(number, tmp_path, monkeypatch):
         [sys.executable, "-c", script],
         env=environment,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a shell's background
     )
     deadline = time.monotonic() + 30
     while not spawned.exists() and time.monotonic() < deadline:

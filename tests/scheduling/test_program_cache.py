@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hercules_opt.scheduling.program_cache import kept
+from hercules_opt.scheduling.program_cache import FOLDER, kept
 
 
 def twice() -> Any:
@@ -23,11 +22,9 @@ def never() -> Any:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    before = jax.config.jax_compilation_cache_dir
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "cache"))
-    yield tmp_path / "cache"
-    jax.config.update("jax_compilation_cache_dir", before)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(FOLDER, str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def check(program: Any) -> None:
@@ -58,8 +55,17 @@ def test_without_a_folder_that_can_be_used_it_compiles(folder: Path) -> None:
     check(kept("a", twice))
 
 
-def test_without_a_folder_nothing_is_kept(folder: Path) -> None:
-    jax.config.update("jax_compilation_cache_dir", None)
+def test_beside_a_cache_of_jax_nothing_is_kept(folder: Path) -> None:
+    jax.config.update("jax_compilation_cache_dir", str(folder.parent / "jax"))
+    try:
+        check(kept("a", twice))
+        assert not folder.exists()
+    finally:
+        jax.config.update("jax_compilation_cache_dir", None)
+
+
+def test_without_a_folder_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FOLDER, raising=False)
     check(kept("a", twice))
     with pytest.raises(AssertionError, match="compiled again"):
         kept("a", never)

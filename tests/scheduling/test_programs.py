@@ -36,6 +36,7 @@ def test_the_load_found_is_the_root_from_below(pair, rng) -> None:
 
 def test_several_threads_compile_a_program_once(pair, monkeypatch) -> None:
     calls = []
+    monkeypatch.delenv("HERCULES_OPT_CACHE_DIR", raising=False)
     monkeypatch.setattr(programs, "_PROGRAMS", {})
     monkeypatch.setitem(programs._COMPILE, "value", lambda *key: calls.append(key) or "program")
     each = layout(pair("T2", "dlrm-rmc3"))
