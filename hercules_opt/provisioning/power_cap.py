@@ -27,6 +27,9 @@ def within_cap(
     if cap_w is None:
         return answer
     room_w = cap_w - problem.levels[0].value(problem.fixed[interval])
+    if room_w < 0:  # the fixed counts alone draw more: nothing else is added, and nothing can keep to the cap
+        nothing = tuple((0,) * len(row) for row in answer.counts)
+        return replace(answer, counts=nothing, claimed_bound=None, infeasible=True)
     if problem.levels[0].value(answer.counts) <= room_w:
         return answer
     data = problem.intervals[interval]

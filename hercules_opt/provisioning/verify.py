@@ -175,12 +175,24 @@ class _Check:
             )
             for t in range(len(self.fixed))
         ]
+        #: What the fixed counts draw in W; of a pair whose power is unknown nothing is counted.
+        self.fixed_power = [self._drawn_by_fixed(t) for t in range(len(self.fixed))]
         #: What is left to choose beside the fixed counts; certificates are about that.
         self.data = [self._left_to_choose(t, costs) for t in range(len(self.fixed))]
         self.true_power = [self._power(t, None) for t in range(len(self.data))]
         self.values = [[self._value(figures, t) for figures in self.figures] for t in range(len(self.data))]
         #: What certificates prove of the objective (of a shortfall, in QPS), or what is wrong with them.
         self.proofs: dict[tuple[IntervalData, Certificate], tuple[Fraction | None, str | None]] = {}
+
+    def _drawn_by_fixed(self, t: int) -> Fraction:
+        power_w = self.problem.power_w
+        return sum(
+            (
+                _exact(float(power_w[h, m])) * int(self.fixed[t, h, m])
+                for h, m in np.argwhere((self.fixed[t] > 0) & ~np.isnan(power_w))
+            ),
+            Fraction(0),
+        )
 
     def _left_to_choose(self, t: int, costs: Grid) -> IntervalData:
         fixed = self.fixed[t]
@@ -309,7 +321,8 @@ class _Check:
             wanted, found = int(self.fixed[t, h, m]), int(counts[h, m])
             self._say("requirement", f"{self._pair(h, m)} is fixed at {wanted}, has {found} servers", t)
         cap, power = self.caps_w[t], self.true_power[t]
-        if cap is not None and (power is None or power > _exact(cap)):
+        unavoidable = power == self.fixed_power[t] and self.plan.interval_status[t] == "infeasible"
+        if cap is not None and (power is None or power > _exact(cap)) and not unavoidable:
             drawn = "an unknown power" if power is None else f"{float(power)!r} W"
             self._say("requirement", f"draws {drawn}, the cap is {cap!r} W", t)
 
@@ -341,7 +354,8 @@ class _Check:
         if status not in STATUSES or source not in BOUND_SOURCES:
             self._say("status", f"unknown status {status!r} or source of the bound {source!r}", t)
         proven, infeasible = self._recomputed(t)
-        if covered and status in ("infeasible", "unknown"):
+        infeasible = infeasible or self._fixed_above_cap(t)
+        if covered and (status == "unknown" or (status == "infeasible" and not self._fixed_above_cap(t))):
             self._say("status", f"claims to be {status}, but every load is covered", t)
         if status in ("infeasible", "unknown"):
             return self._uncovered(t, infeasible)
@@ -449,6 +463,11 @@ class _Check:
             return False
         power = proven if len(self.figures) == 1 else math.ceil(proven) // self.weights[0] * self.units[0]
         return power > _exact(cap)
+
+    def _fixed_above_cap(self, t: int) -> bool:
+        """Return whether the fixed counts alone draw more than the power cap: nothing can keep to it."""
+        cap = self.caps_w[t]
+        return cap is not None and self.fixed_power[t] > _exact(cap)
 
     def _whole_plan(self) -> None:
         plan = self.plan

@@ -1,7 +1,7 @@
 """Compiled programs kept on disk, so that a later process need not even trace them.
 
 The folder is named by ``HERCULES_OPT_CACHE_DIR``; where it is not, or cannot be used, nothing is kept. Nor is
-anything where JAX keeps its own cache, which spares the compiler only: what JAX loads from there is not whole.
+anything where JAX keeps a cache of its own, which spares the compiler only: what it loads is not whole.
 """
 
 from __future__ import annotations

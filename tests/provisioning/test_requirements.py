@@ -273,3 +273,21 @@ def test_a_start_must_fit():
         ho.provision(problem, policy="greedy", start=plan)
     with pytest.raises(ho.InputError, match="start: must be a Plan, found 'int'"):
         ho.provision(problem, start=3)
+
+
+@pytest.mark.parametrize("policy", ["hercules", "greedy"])
+@pytest.mark.parametrize("count", [1, 4])
+def test_fixed_counts_alone_above_the_cap_are_infeasible_and_no_violation(policy, count):
+    """Whether they cover the loads or not; one server beside them is a violation."""
+    problem = tiny_problem(60)
+    h, m = (int(index) for index in np.argwhere(problem.can_serve)[0])
+    name = (problem.server_types[h], problem.models[m])
+    cap = 0.9 * float(problem.power_w[h, m])
+    asked = ho.Requirements(fixed={name: count}, power_cap_w=cap)
+    plan = ho.provision(problem, policy=policy, requirements=asked)
+    assert plan.status == "infeasible"
+    assert ho.verify(problem, None, plan) == []
+    more = plan.counts.copy()
+    more[0, h, m] += 1
+    told = ho.verify(problem, None, replace(plan, counts=more))
+    assert any(f"the cap is {cap!r} W" in str(entry) for entry in told)
