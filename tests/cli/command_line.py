@@ -16,6 +16,13 @@ from hercules_opt.cli.app import execute
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "hercules_opt.cli"]
+#: The same, hearing Ctrl-C also where the tests run in a shell's background, which has it ignored.
+INTERRUPTIBLE = [
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from hercules_opt.cli import main; main()",
+]
 
 
 @dataclass(frozen=True)

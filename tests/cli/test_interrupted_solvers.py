@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import COMMAND, environment
+from command_line import INTERRUPTIBLE, environment
 from test_processes import _read_all
 
 import hercules_opt as ho
@@ -64,11 +64,6 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def hear_ctrl_c() -> None:
-    """Undo what a shell does to a command in the background, where it ignores Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize(
     "solver", ["cbc", *(pytest.param(name, marks=pytest.mark.slow) for name in PROCESSES if name != "cbc")]
 )
@@ -80,12 +75,11 @@ def test_ctrl_c_keeps_what_was_found_and_leaves_no_process(solver: str, tmp_path
     master, slave = pty.openpty()
     with (tmp_path / "stdout").open("w") as stdout:
         child = subprocess.Popen(
-            [*COMMAND, "provision", str(instance), "--solver", solver, "--out", str(plan_file)],
+            [*INTERRUPTIBLE, "provision", str(instance), "--solver", solver, "--out", str(plan_file)],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=slave,
             env=environment(TERM="xterm-256color"),
-            preexec_fn=hear_ctrl_c,
         )
     os.close(slave)
     shown = ""

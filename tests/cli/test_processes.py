@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import COMMAND, ROOT, call, environment, process
+from command_line import COMMAND, INTERRUPTIBLE, ROOT, call, environment, process
 
 import hercules_opt as ho
 
@@ -163,7 +163,7 @@ def test_ctrl_c_saves_what_was_found_and_leaves_a_clean_terminal(tmp_path: Path)
     master, slave = pty.openpty()
     with (tmp_path / "stdout").open("w") as stdout:
         child = subprocess.Popen(
-            [*COMMAND, "run", str(instance), "--out", str(tmp_path / "day"), "--json"],
+            [*INTERRUPTIBLE, "run", str(instance), "--out", str(tmp_path / "day"), "--json"],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=slave,
