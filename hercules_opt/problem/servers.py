@@ -96,9 +96,7 @@ class ServerType(Part):
         low, high = self._parts_w()
         budget = high if self.power_budget_w is None else self.power_budget_w
         if low is not None and budget is not None:
-            budget = max(
-                budget, low
-            )  # a budget below it leaves nothing to serve with; idle parts draw all the same
+            budget = max(budget, low)  # idle parts draw their power whatever the budget
         return (
             low if self.idle_w is None else self.idle_w,
             budget if self.peak_w is None else self.peak_w,
