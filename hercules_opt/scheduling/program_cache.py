@@ -37,7 +37,7 @@ def kept(description: object, compile_it: Callable[[], Any]) -> Any:
         return deserialize_and_load(*pickle.loads(file.read_bytes()))
     except Exception:  # whatever state the file is in, it must not stop us
         program = compile_it()
-    with suppress(Exception):  # no room, no permission, a kind that JAX cannot write: compiled again next time
+    with suppress(Exception):  # no room, no permission, nothing that JAX can write: compiled again
         _write(file, pickle.dumps(serialize(program)))
     return program
 
