@@ -19,12 +19,12 @@ import numpy as np
 
 import hercules_opt as ho
 from benchmarks.harness import Report, main
-from hercules_opt.provisioning.covering import cover_exactly
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval, ExactProblem
 from hercules_opt.provisioning.policies import Hercules
 from hercules_opt.provisioning.problem import as_problem
+from hercules_opt.provisioning.programs.exact import ExactInterval, ExactProblem
 from hercules_opt.provisioning.solvers import SOLVERS, Solver
+from hercules_opt.provisioning.solvers.covering import cover_exactly
 
 GAP = 1e-6
 #: Limit of one interval in seconds: in a full run, in a smoke run.

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from hercules_opt.problem.loading import load_instance, save_instance
     from hercules_opt.problem.schedule import Schedule
     from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
-    from hercules_opt.provisioning.compare import Comparison, PlanSummary, compare
-    from hercules_opt.provisioning.diff import Churn, IntervalDiff, Move, PlanDiff, diff
-    from hercules_opt.provisioning.explain import Addition, Explanation, LoadCut, Shortfall, explain
-    from hercules_opt.provisioning.export import export_program
+    from hercules_opt.provisioning.answers.compare import Comparison, PlanSummary, compare
+    from hercules_opt.provisioning.answers.diff import Churn, IntervalDiff, Move, PlanDiff, diff
+    from hercules_opt.provisioning.answers.explain import Addition, Explanation, LoadCut, Shortfall, explain
+    from hercules_opt.provisioning.answers.what_if import ServerValue, WhatIf, what_if
+    from hercules_opt.provisioning.checking.verify import Audit, IntervalAudit, Violation, audit, verify
+    from hercules_opt.provisioning.files.export import export_program
+    from hercules_opt.provisioning.files.plan_files import load_plan, plan_to_json, save_plan, save_plan_csv
     from hercules_opt.provisioning.plan import Plan
-    from hercules_opt.provisioning.plan_files import load_plan, plan_to_json, save_plan, save_plan_csv
     from hercules_opt.provisioning.policies.greedy import Greedy
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.provisioning.provision import provision
     from hercules_opt.provisioning.requirements import Requirements
-    from hercules_opt.provisioning.verify import Audit, IntervalAudit, Violation, audit, verify
-    from hercules_opt.provisioning.what_if import ServerValue, WhatIf, what_if
     from hercules_opt.scheduling.optimize import ScheduleResult, optimize_schedule
     from hercules_opt.scheduling.predict import Prediction, predict
     from hercules_opt.scheduling.profile import profile
@@ -40,58 +40,58 @@ if TYPE_CHECKING:
     from hercules_opt.simulation.stages import Stage, Trace
 
 _HOMES = {
-    "Addition": "provisioning.explain",
-    "Audit": "provisioning.verify",
-    "Churn": "provisioning.diff",
-    "Comparison": "provisioning.compare",
+    "Addition": "provisioning.answers.explain",
+    "Audit": "provisioning.checking.verify",
+    "Churn": "provisioning.answers.diff",
+    "Comparison": "provisioning.answers.compare",
     "EfficiencyTable": "problem.table",
-    "Explanation": "provisioning.explain",
+    "Explanation": "provisioning.answers.explain",
     "Greedy": "provisioning.policies.greedy",
     "InputError": "errors",
     "Instance": "problem.instance",
-    "IntervalAudit": "provisioning.verify",
-    "IntervalDiff": "provisioning.diff",
+    "IntervalAudit": "provisioning.checking.verify",
+    "IntervalDiff": "provisioning.answers.diff",
     "LargestLoad": "simulation.largest_load",
-    "LoadCut": "provisioning.explain",
-    "Move": "provisioning.diff",
+    "LoadCut": "provisioning.answers.explain",
+    "Move": "provisioning.answers.diff",
     "PairEfficiency": "problem.table",
     "Plan": "provisioning.plan",
-    "PlanDiff": "provisioning.diff",
-    "PlanSummary": "provisioning.compare",
+    "PlanDiff": "provisioning.answers.diff",
+    "PlanSummary": "provisioning.answers.compare",
     "Prediction": "scheduling.predict",
     "ProvisioningProblem": "provisioning.problem",
     "Requirements": "provisioning.requirements",
     "Schedule": "problem.schedule",
     "ScheduleResult": "scheduling.optimize",
     "ServerRun": "simulation.server",
-    "ServerValue": "provisioning.what_if",
-    "Shortfall": "provisioning.explain",
+    "ServerValue": "provisioning.answers.what_if",
+    "Shortfall": "provisioning.answers.explain",
     "Stage": "simulation.stages",
     "Trace": "simulation.stages",
-    "Violation": "provisioning.verify",
-    "WhatIf": "provisioning.what_if",
-    "audit": "provisioning.verify",
+    "Violation": "provisioning.checking.verify",
+    "WhatIf": "provisioning.answers.what_if",
+    "audit": "provisioning.checking.verify",
     "catalogue": "problem.catalogue",
-    "compare": "provisioning.compare",
-    "diff": "provisioning.diff",
-    "explain": "provisioning.explain",
-    "export_program": "provisioning.export",
+    "compare": "provisioning.answers.compare",
+    "diff": "provisioning.answers.diff",
+    "explain": "provisioning.answers.explain",
+    "export_program": "provisioning.files.export",
     "json_schema": "problem.json_schema",
     "largest_load": "simulation.largest_load",
     "library_names": "problem.library",
     "load_instance": "problem.loading",
-    "load_plan": "provisioning.plan_files",
+    "load_plan": "provisioning.files.plan_files",
     "optimize_schedule": "scheduling.optimize",
-    "plan_to_json": "provisioning.plan_files",
+    "plan_to_json": "provisioning.files.plan_files",
     "predict": "scheduling.predict",
     "profile": "scheduling.profile",
     "provision": "provisioning.provision",
     "save_instance": "problem.loading",
-    "save_plan": "provisioning.plan_files",
-    "save_plan_csv": "provisioning.plan_files",
+    "save_plan": "provisioning.files.plan_files",
+    "save_plan_csv": "provisioning.files.plan_files",
     "simulate_server": "simulation.server",
-    "verify": "provisioning.verify",
-    "what_if": "provisioning.what_if",
+    "verify": "provisioning.checking.verify",
+    "what_if": "provisioning.answers.what_if",
 }
 
 __all__ = [

@@ -16,7 +16,7 @@ from hercules_opt.cli.tables import given_table
 from hercules_opt.errors import InputError
 
 if TYPE_CHECKING:
-    from hercules_opt.provisioning.verify import Audit
+    from hercules_opt.provisioning.checking.verify import Audit
 
 
 def compare(
@@ -34,8 +34,8 @@ def compare(
     Each plan is verified; exit code 5 if one claims what is not true.
     """
     from hercules_opt.problem.loading import load_instance
-    from hercules_opt.provisioning.compare import compare as compare_plans
-    from hercules_opt.provisioning.verify import audit
+    from hercules_opt.provisioning.answers.compare import compare as compare_plans
+    from hercules_opt.provisioning.checking.verify import audit
     from hercules_opt.reporting.day import DayReport, day_document, day_page
 
     day = load_instance(instance)

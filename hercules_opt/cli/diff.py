@@ -32,7 +32,7 @@ def diff(
     Counts, power and servers, interval by interval; what the plans claim is for 'verify' to check.
     """
     from hercules_opt.problem.loading import load_instance
-    from hercules_opt.provisioning.diff import diff as difference
+    from hercules_opt.provisioning.answers.diff import diff as difference
     from hercules_opt.reporting.diffs import diff_document, diff_page
 
     day = load_instance(instance)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hercules_opt.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from hercules_opt.provisioning.explain import Explanation
+    from hercules_opt.provisioning.answers.explain import Explanation
     from hercules_opt.provisioning.plan import Plan
     from hercules_opt.provisioning.problem import ProvisioningProblem
 
@@ -27,7 +27,7 @@ def explained(
         return None
     if plan.covered.all() or plan.stopped_by is not None:
         return None
-    from hercules_opt.provisioning.explain import explain
+    from hercules_opt.provisioning.answers.explain import explain
 
     with progress_bar("explanation") as progress:
         limit_s = EXPLAIN_S if time_limit_s is None else time_limit_s

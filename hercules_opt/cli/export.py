@@ -44,7 +44,7 @@ def export(
     last = len(problem.load_qps) - 1
     if interval is None and last > 0:
         raise InputError(f"must say which interval, from 0 to {last}", where="--interval")
-    from hercules_opt.provisioning.export import export_program
+    from hercules_opt.provisioning.files.export import export_program
 
     try:
         text = export_program(problem, interval=interval or 0, form=form)

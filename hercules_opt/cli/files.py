@@ -35,8 +35,8 @@ def read_table(path: Path) -> EfficiencyTable:
 
 def read_plan(path: Path, problem: ProvisioningProblem) -> Plan:
     """Read a plan: JSON with all its claims, or CSV with counts, whose figures are then computed."""
-    from hercules_opt.provisioning.counts_file import load_counts
-    from hercules_opt.provisioning.plan_files import load_plan
+    from hercules_opt.provisioning.files.counts_file import load_counts
+    from hercules_opt.provisioning.files.plan_files import load_plan
 
     ending = checked_ending(path, (".csv", ".json"))
     with _of_a_kind("a plan", path):

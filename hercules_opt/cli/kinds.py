@@ -25,7 +25,7 @@ def kind_of(path: Path) -> str | None:
 
 def json_kind(document: Any) -> str | None:
     """Return the kind of a JSON document."""
-    from hercules_opt.provisioning.plan_files import PLAN_SCHEMA
+    from hercules_opt.provisioning.files.plan_files import PLAN_SCHEMA
 
     if not isinstance(document, dict):
         return None
@@ -36,7 +36,7 @@ def json_kind(document: Any) -> str | None:
 
 def csv_kind(header: tuple[str, ...]) -> str | None:
     """Return the kind of a CSV file with a header."""
-    from hercules_opt.provisioning.counts_file import COUNT_COLUMNS
+    from hercules_opt.provisioning.files.counts_file import COUNT_COLUMNS
 
     if "qps" in header:
         return TABLE

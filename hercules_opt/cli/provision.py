@@ -31,7 +31,7 @@ from hercules_opt.cli.tables import given_table
 if TYPE_CHECKING:
     from hercules_opt.problem.instance import Instance
     from hercules_opt.problem.table import EfficiencyTable
-    from hercules_opt.provisioning.explain import Explanation
+    from hercules_opt.provisioning.answers.explain import Explanation
     from hercules_opt.provisioning.plan import Plan
 
 
@@ -100,7 +100,7 @@ def provision(
 
 
 def _write(plan: Plan, out: Path) -> None:
-    from hercules_opt.provisioning.plan_files import save_plan, save_plan_csv
+    from hercules_opt.provisioning.files.plan_files import save_plan, save_plan_csv
 
     if out.suffix.lower() == ".csv":
         save_plan_csv(plan, out)
@@ -119,7 +119,7 @@ def print_plan(
     """Print one plan: terms, intervals, use of the server types, proof, and why it does not cover the day."""
     from rich.text import Text
 
-    from hercules_opt.provisioning.plan_files import plan_to_json
+    from hercules_opt.provisioning.files.plan_files import plan_to_json
     from hercules_opt.reporting.audits import proof_line
     from hercules_opt.reporting.explanations import explanation_document, explanation_page
     from hercules_opt.reporting.plans import intervals_grid, mean_line, use_grid

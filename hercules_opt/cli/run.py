@@ -133,9 +133,9 @@ def _report(
     seed: int,
 ) -> DayReport:
     """Plan the day by greedy and the other policies too, check all plans, compare them."""
-    from hercules_opt.provisioning.compare import compare
+    from hercules_opt.provisioning.answers.compare import compare
+    from hercules_opt.provisioning.checking.verify import audit
     from hercules_opt.provisioning.provision import provision
-    from hercules_opt.provisioning.verify import audit
     from hercules_opt.reporting.day import DayReport
 
     plans = {"hercules": plan}
@@ -148,7 +148,7 @@ def _report(
 
 def _finish(report: DayReport, instance: str, out: Path | None, *, as_json: bool) -> None:
     """Write and print the report."""
-    from hercules_opt.provisioning.plan_files import save_plan
+    from hercules_opt.provisioning.files.plan_files import save_plan
     from hercules_opt.reporting.day import day_document, day_page
 
     content = day_document(report)
@@ -170,7 +170,7 @@ def _interrupted(
     day: Instance, table: EfficiencyTable, plan: Plan, out: Path | None, *, as_json: bool
 ) -> ExitCode:
     """Save and print what was found so far."""
-    from hercules_opt.provisioning.plan_files import save_plan
+    from hercules_opt.provisioning.files.plan_files import save_plan
 
     if out is not None:
         _write(out, {"table.csv": table.to_csv, "plan-hercules.json": partial(save_plan, plan)})

@@ -64,7 +64,7 @@ def _describe_csv(path: Path) -> tuple[str, str]:
     from hercules_opt.problem.csv_files import read_csv
     from hercules_opt.problem.loads_file import read_loads
     from hercules_opt.problem.table import EfficiencyTable
-    from hercules_opt.provisioning.counts_file import read_counts
+    from hercules_opt.provisioning.files.counts_file import read_counts
     from hercules_opt.reporting.text import plural
 
     file = read_csv(path)
@@ -82,7 +82,7 @@ def _describe_csv(path: Path) -> tuple[str, str]:
 def _describe_json(path: Path) -> tuple[str, str]:
     from hercules_opt.problem.files import read_json
     from hercules_opt.problem.table import EfficiencyTable
-    from hercules_opt.provisioning.plan_files import PLAN_SCHEMA, load_plan
+    from hercules_opt.provisioning.files.plan_files import PLAN_SCHEMA, load_plan
     from hercules_opt.reporting.text import plural
 
     raw = read_json(path)

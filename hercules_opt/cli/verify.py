@@ -27,7 +27,7 @@ def verify(
     Coverage, availability, power, bounds, status; exit code 5 if something is not true.
     """
     from hercules_opt.problem.loading import load_instance
-    from hercules_opt.provisioning.verify import audit
+    from hercules_opt.provisioning.checking.verify import audit
     from hercules_opt.reporting.audits import audit_document, audit_page
 
     day = load_instance(instance)

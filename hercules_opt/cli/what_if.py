@@ -59,9 +59,9 @@ def what_if(
     one more server of each type is worth.
     """
     from hercules_opt.problem.loading import load_instance
+    from hercules_opt.provisioning.answers.what_if import MAX_FACTOR
+    from hercules_opt.provisioning.answers.what_if import what_if as solve
     from hercules_opt.provisioning.problem import MAX_OVER_PROVISION
-    from hercules_opt.provisioning.what_if import MAX_FACTOR
-    from hercules_opt.provisioning.what_if import what_if as solve
     from hercules_opt.reporting.what_if import what_if_document, what_if_page
 
     day = load_instance(instance)

@@ -9,10 +9,10 @@ from fractions import Fraction
 import numpy as np
 
 from hercules_opt.problem.provenance import KINDS, Kind
-from hercules_opt.provisioning.exact import ExactProblem, as_array, exact, float_at_most, stated
 from hercules_opt.provisioning.plan import OPTIMAL_GAP, BoundSource, FloatArray, IntArray, Plan, Status
 from hercules_opt.provisioning.policies.base import IntervalAnswer
 from hercules_opt.provisioning.problem import ProvisioningProblem
+from hercules_opt.provisioning.programs.exact import ExactProblem, as_array, exact, float_at_most, stated
 from hercules_opt.provisioning.requirements import NO_REQUIREMENTS, Requirements
 
 

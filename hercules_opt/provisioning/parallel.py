@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval
 from hercules_opt.provisioning.policies.base import IntervalAnswer, Policy
 from hercules_opt.provisioning.processes import end, start_python
+from hercules_opt.provisioning.programs.exact import ExactInterval
 
 _COMMAND = "from hercules_opt.provisioning.worker import main; main()"
 

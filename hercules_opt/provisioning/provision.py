@@ -14,7 +14,6 @@ from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.assembly import Terms, assemble
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval, ExactProblem, as_rows
 from hercules_opt.provisioning.objectives import Levels, objective_levels, objective_text
 from hercules_opt.provisioning.parallel import Answered, solve_apart, usable_cores
 from hercules_opt.provisioning.plan import Plan
@@ -27,10 +26,11 @@ from hercules_opt.provisioning.policies import (
     policy_named,
 )
 from hercules_opt.provisioning.policies.hercules import Start, start_prices
-from hercules_opt.provisioning.power_cap import within_cap
+from hercules_opt.provisioning.policies.power_cap import within_cap
+from hercules_opt.provisioning.policies.shortfall_first import shortfall_first
 from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
+from hercules_opt.provisioning.programs.exact import ExactInterval, ExactProblem, as_rows
 from hercules_opt.provisioning.requirements import NO_REQUIREMENTS, Requirements
-from hercules_opt.provisioning.shortfall_first import shortfall_first
 from hercules_opt.provisioning.solvers import SOLVERS
 
 #: Seconds of solving here, and seconds expected to be left, at which worker processes are worth their start.

@@ -14,8 +14,8 @@ from queue import SimpleQueue
 from typing import BinaryIO
 
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval
 from hercules_opt.provisioning.policies.base import Policy
+from hercules_opt.provisioning.programs.exact import ExactInterval
 
 #: What a worker is asked; the answer is an ``IntervalAnswer``.
 Request = tuple[Policy, ExactInterval, Effort]

@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from hercules_opt.provisioning.checking.verify import Audit
 from hercules_opt.provisioning.plan import Plan
-from hercules_opt.provisioning.verify import Audit
 from hercules_opt.reporting.text import percent, plural, printable
 
 #: Violations that are printed; the others are counted.

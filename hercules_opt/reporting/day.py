@@ -11,10 +11,10 @@ from rich.text import Text
 
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
-from hercules_opt.provisioning.compare import Comparison, PlanSummary, SeedSpread
-from hercules_opt.provisioning.explain import Explanation
+from hercules_opt.provisioning.answers.compare import Comparison, PlanSummary, SeedSpread
+from hercules_opt.provisioning.answers.explain import Explanation
+from hercules_opt.provisioning.checking.verify import Audit
 from hercules_opt.provisioning.plan import Plan
-from hercules_opt.provisioning.verify import Audit
 from hercules_opt.reporting.audits import audit_document, proof_line, violation_list
 from hercules_opt.reporting.efficiency import best_grid, efficiency_grid, refused_list
 from hercules_opt.reporting.explanations import explanation_document, explanation_page

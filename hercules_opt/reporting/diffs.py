@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from hercules_opt.problem.instance import Instance
-from hercules_opt.provisioning.diff import Churn, Move, PlanDiff
+from hercules_opt.provisioning.answers.diff import Churn, Move, PlanDiff
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.reporting.grid import Grid
 from hercules_opt.reporting.plans import interval_starts_h

@@ -9,8 +9,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from hercules_opt.problem.instance import Instance
-from hercules_opt.provisioning.additions import Label
-from hercules_opt.provisioning.explain import Addition, Explanation, LoadCut, Shortfall
+from hercules_opt.provisioning.answers.additions import Label
+from hercules_opt.provisioning.answers.explain import Addition, Explanation, LoadCut, Shortfall
 from hercules_opt.reporting.grid import Grid
 from hercules_opt.reporting.plans import interval_starts_h
 from hercules_opt.reporting.text import clock, number, percent, plural

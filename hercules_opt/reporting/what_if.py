@@ -10,9 +10,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from hercules_opt.problem.instance import Instance
+from hercules_opt.provisioning.answers.what_if import ServerValue, WhatIf
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.problem import ProvisioningProblem
-from hercules_opt.provisioning.what_if import ServerValue, WhatIf
 from hercules_opt.reporting.audits import proof_line
 from hercules_opt.reporting.diffs import signed
 from hercules_opt.reporting.explanations import explanation_document, explanation_page

@@ -9,7 +9,7 @@ from command_line import assert_one_message, call
 
 import hercules_opt as ho
 from hercules_opt.cli.export import ENDINGS
-from hercules_opt.provisioning.export import FORMS
+from hercules_opt.provisioning.files.export import FORMS
 
 
 def test_formats_are_those_of_the_function() -> None:

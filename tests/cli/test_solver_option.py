@@ -13,14 +13,14 @@ from test_interrupted_solvers import hard_instance
 import hercules_opt as ho
 from hercules_opt.provisioning.solvers import SOLVERS
 
-PROVISIONING = Path(__file__).parents[1] / "provisioning"
+FAULTY = Path(__file__).parents[1] / "provisioning" / "solvers"
 
 
 @pytest.fixture
 def faulty(monkeypatch):
     """The solvers that fail, importable here and in a child."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PROVISIONING), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.syspath_prepend(str(PROVISIONING))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAULTY), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.syspath_prepend(str(FAULTY))
     import faulty_solvers
 
     return faulty_solvers

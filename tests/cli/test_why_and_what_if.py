@@ -106,7 +106,7 @@ def _interrupt(*arguments: object, **options: object) -> None:
 def test_ctrl_c_in_the_explanation_keeps_the_plan(
     busy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hercules_opt.provisioning.explain.explain", _interrupt)
+    monkeypatch.setattr("hercules_opt.provisioning.answers.explain.explain", _interrupt)
     out = tmp_path / "plan.json"
     outcome = call("provision", busy, "--out", out)
     assert outcome.code == 130

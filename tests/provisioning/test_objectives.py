@@ -11,7 +11,7 @@ import pytest
 from provisioning_cases import covering_plans, text_value, tiny_problem
 
 import hercules_opt as ho
-from hercules_opt.provisioning import cover_lists
+from hercules_opt.provisioning.engine import cover_lists
 from hercules_opt.provisioning.objectives import OBJECTIVES, objective_levels, objective_text
 
 

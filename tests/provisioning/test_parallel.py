@@ -13,8 +13,8 @@ from provisioning_cases import medium_problem
 import hercules_opt as ho
 from hercules_opt.provisioning import parallel, provision
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactProblem
 from hercules_opt.provisioning.policies.hercules import Hercules
+from hercules_opt.provisioning.programs.exact import ExactProblem
 
 ROOT = Path(__file__).parents[2]
 EFFORT = Effort.within(1e-6, None)

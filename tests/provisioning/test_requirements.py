@@ -9,7 +9,7 @@ import pytest
 from provisioning_cases import covering_plans, medium_problem, text_value, tiny_problem
 
 import hercules_opt as ho
-from hercules_opt.provisioning.plan_files import load_plan, save_plan
+from hercules_opt.provisioning.files.plan_files import load_plan, save_plan
 from hercules_opt.provisioning.policies import POLICIES
 
 
@@ -259,7 +259,7 @@ def test_a_start_spares_the_linear_programs(monkeypatch):
     def forbidden(*_):
         raise AssertionError("a linear program was solved")
 
-    monkeypatch.setattr("hercules_opt.provisioning.columns.ColumnPool.mix", forbidden)
+    monkeypatch.setattr("hercules_opt.provisioning.engine.columns.ColumnPool.mix", forbidden)
     assert ho.provision(problem, start=plan).objective == plan.objective
 
 

@@ -1,4 +1,4 @@
-"""Policies by name: how the servers of one interval are chosen."""
+"""Policies by name: how the servers of one interval are chosen; also under a cap, or missing least."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 
 from hercules_opt.provisioning.certificate import Certificate
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval, Rows
+from hercules_opt.provisioning.programs.exact import ExactInterval, Rows
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from hercules_opt.provisioning.exact import ExactInterval
+from hercules_opt.provisioning.programs.exact import ExactInterval
 
 
 def cheapest_types(interval: ExactInterval, model: int, left: Sequence[int]) -> list[int]:

@@ -6,9 +6,9 @@ from fractions import Fraction
 from typing import ClassVar
 
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval
 from hercules_opt.provisioning.policies.base import IntervalAnswer
 from hercules_opt.provisioning.policies.filling import cheapest_types, drop_needless, fill
+from hercules_opt.provisioning.programs.exact import ExactInterval
 
 
 class GreedyPriority:

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hercules_opt.provisioning.box import Box
-from hercules_opt.provisioning.branch_and_price import Proof, least_power, prove_infeasible
 from hercules_opt.provisioning.certificate import Certificate
-from hercules_opt.provisioning.cover import least_cover
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval, Rows, exact
-from hercules_opt.provisioning.falling_over import first_that_works
+from hercules_opt.provisioning.engine.branch_and_price import Proof, least_power, prove_infeasible
+from hercules_opt.provisioning.engine.cover import least_cover
+from hercules_opt.provisioning.engine.shortfall import least_shortfall
 from hercules_opt.provisioning.policies.base import IntervalAnswer
 from hercules_opt.provisioning.policies.greedy import Greedy
-from hercules_opt.provisioning.shortfall import least_shortfall
+from hercules_opt.provisioning.programs.box import Box
+from hercules_opt.provisioning.programs.exact import ExactInterval, Rows, exact
 from hercules_opt.provisioning.solvers import SOLVERS
+from hercules_opt.provisioning.solvers.falling_over import first_that_works
 
 _START_NODES = 5_000
 

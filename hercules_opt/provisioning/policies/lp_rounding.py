@@ -6,10 +6,10 @@ import math
 from typing import ClassVar
 
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval
-from hercules_opt.provisioning.multipliers import lp_counts
+from hercules_opt.provisioning.engine.multipliers import lp_counts
 from hercules_opt.provisioning.policies.base import IntervalAnswer
 from hercules_opt.provisioning.policies.filling import drop_needless, fill
+from hercules_opt.provisioning.programs.exact import ExactInterval
 
 #: Share of a server below a whole one that is rounding of the solver.
 _ROUNDING = 1e-6

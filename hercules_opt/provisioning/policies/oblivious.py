@@ -9,8 +9,8 @@ import numpy as np
 
 from hercules_opt.errors import InputError
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval
 from hercules_opt.provisioning.policies.base import IntervalAnswer
+from hercules_opt.provisioning.programs.exact import ExactInterval
 
 
 @dataclass(frozen=True)

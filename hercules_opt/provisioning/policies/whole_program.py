@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from hercules_opt.provisioning.branch_and_price import prove_infeasible
-from hercules_opt.provisioning.covering import Covering, cover_exactly
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.exact import ExactInterval, Rows
-from hercules_opt.provisioning.falling_over import failure_note
+from hercules_opt.provisioning.engine.branch_and_price import prove_infeasible
 from hercules_opt.provisioning.policies.base import IntervalAnswer
 from hercules_opt.provisioning.policies.greedy import Greedy
 from hercules_opt.provisioning.policies.hercules import covering_start, least_short
+from hercules_opt.provisioning.programs.exact import ExactInterval, Rows
 from hercules_opt.provisioning.solvers import SOLVERS, Solver
+from hercules_opt.provisioning.solvers.covering import Covering, cover_exactly
+from hercules_opt.provisioning.solvers.falling_over import failure_note
 
 
 @dataclass(frozen=True)

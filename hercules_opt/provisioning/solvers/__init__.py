@@ -1,4 +1,7 @@
-"""Solvers of integer programs by name, one module each; what each can do is data on its class."""
+"""Solvers of integer programs by name, one module each; what each can do is data on its class.
+
+``covering`` gets exact answers from any of them, ``falling_over`` goes on with the next where one fails.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, Literal, Protocol
 
-from hercules_opt.provisioning.program import Figure, Program, Values
+from hercules_opt.provisioning.programs.program import Figure, Program, Values
 
 Verdict = Literal["optimal", "infeasible", "time_limit", "node_limit", "solver_failure"]
 

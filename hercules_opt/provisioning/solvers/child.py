@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Any, BinaryIO, ClassVar
 
 from hercules_opt.provisioning.processes import end, start_python
-from hercules_opt.provisioning.program import Program
+from hercules_opt.provisioning.programs.program import Program
 from hercules_opt.provisioning.solvers.base import Capabilities, SolverAnswer, Verdict, whole_values
 
 #: Time limit of a program that was given none, so that every call ends.
@@ -122,7 +122,7 @@ class FloatChildSolver(ChildSolver):
         raise NotImplementedError
 
     def _request(self, program: Program) -> tuple[Request, Fraction]:
-        from hercules_opt.provisioning.relaxation import Relaxation
+        from hercules_opt.provisioning.programs.relaxation import Relaxation
 
         relaxed = Relaxation.of(program)
         starts, columns, entries = relaxed.rows.indptr, relaxed.rows.indices, relaxed.rows.data

@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import ClassVar
 
-from hercules_opt.provisioning.program import Program
+from hercules_opt.provisioning.programs.program import Program
 from hercules_opt.provisioning.solvers.base import Capabilities
 from hercules_opt.provisioning.solvers.child import ChildSolver, Reply, Request, SolverFailureError
 
@@ -26,7 +26,7 @@ class CpSat(ChildSolver):
     )
 
     def _request(self, program: Program) -> tuple[Request, Fraction]:
-        from hercules_opt.provisioning.whole_relaxation import WholeRelaxation
+        from hercules_opt.provisioning.programs.whole_relaxation import WholeRelaxation
 
         if not program.whole:
             raise SolverFailureError("takes whole columns only")

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from hercules_opt.provisioning.program import Program
+from hercules_opt.provisioning.programs.program import Program
 from hercules_opt.provisioning.solvers.base import Capabilities, SolverAnswer, Verdict, whole_values
 
 #: Nodes of one branch and bound, so that a call without a time limit ends.
@@ -34,7 +34,7 @@ class SciPyHighs:
         """Solve the relaxation."""
         from scipy import optimize
 
-        from hercules_opt.provisioning.relaxation import Relaxation
+        from hercules_opt.provisioning.programs.relaxation import Relaxation
 
         relaxed = Relaxation.of(program)
         options: Any = {"mip_rel_gap": gap, "node_limit": _NODE_LIMIT}

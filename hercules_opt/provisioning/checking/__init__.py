@@ -1,0 +1,1 @@
+"""Recompute exactly what a plan claims, without the code that found it: counts, figures, certificates."""

@@ -1,0 +1,1 @@
+"""Plans as files and back, and programs as files for other solvers."""

@@ -1,0 +1,1 @@
+"""Puts the shared cases on the path for the tests in the folders below."""
