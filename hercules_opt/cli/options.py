@@ -53,7 +53,9 @@ ObjectiveOption = Annotated[
 RequirementsOption = Annotated[
     Path | None,
     typer.Option(
-        "--requirements", metavar="FILE", help="TOML: pairs to forbid, pin or fix, and a cap on power."
+        "--requirements",
+        metavar="FILE",
+        help="TOML: pairs to forbid, pin or fix, minimum servers, and a cap on power.",
     ),
 ]
 PowerCapOption = Annotated[

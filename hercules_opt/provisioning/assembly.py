@@ -99,8 +99,7 @@ def _judged(problem: ExactProblem, interval: int, answer: IntervalAnswer, reques
     values = [level.value(counts) for level in problem.levels]
     shortfall = problem.shortfall(interval, counts)
     unbounded: list[Fraction | None] = [None] * len(values)
-    cap_w = problem.caps[interval]
-    if any(shortfall) or (cap_w is not None and values[0] > cap_w):  # above it are fixed counts alone
+    if any(shortfall) or not problem.limits[interval].kept_by(answer.counts):
         source: BoundSource = "none"
         if answer.infeasible:
             source = "claimed" if answer.certificate is None else "certified"

@@ -14,7 +14,7 @@ from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.assembly import Terms, assemble
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.objectives import Levels, objective_levels, objective_text
+from hercules_opt.provisioning.objectives import objective_levels, objective_text
 from hercules_opt.provisioning.parallel import Answered, solve_apart, usable_cores
 from hercules_opt.provisioning.plan import Plan
 from hercules_opt.provisioning.policies import (
@@ -26,10 +26,11 @@ from hercules_opt.provisioning.policies import (
     policy_named,
 )
 from hercules_opt.provisioning.policies.hercules import Start, start_prices
-from hercules_opt.provisioning.policies.power_cap import within_cap
 from hercules_opt.provisioning.policies.shortfall_first import shortfall_first
+from hercules_opt.provisioning.policies.within_limits import within_limits
 from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
 from hercules_opt.provisioning.programs.exact import ExactInterval, ExactProblem, as_rows
+from hercules_opt.provisioning.programs.limits import Limits
 from hercules_opt.provisioning.requirements import NO_REQUIREMENTS, Requirements
 from hercules_opt.provisioning.solvers import SOLVERS
 
@@ -87,8 +88,9 @@ def provision(
         least of the objective (that by a solver's word). Such an interval is still called infeasible;
         ``Plan.shortfall_bound`` holds what is proven. Needs the policy hercules.
     requirements
-        Pairs that are forbidden, pinned or fixed, and a cap on power; kept in the plan, and checked by
-        ``verify``.
+        Pairs that are forbidden, pinned or fixed, minimum servers of models, and a cap on power; kept in the
+        plan, and checked by ``verify``. Where minimum servers or a cap change what is least, the bound is a
+        solver's claim.
     start
         An earlier plan of the same server types, models and intervals, to start from: the optimum is the
         same and found sooner where little has changed. Needs the policy hercules and branch and price.
@@ -131,7 +133,7 @@ def provision(
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise InputError("must be a whole number, at least 1", where="workers", found=workers)
     data = as_problem(problem, table)
-    required = _checked_requirements(requirements, levels, allow_shortfall=allow_shortfall)
+    required = _checked_requirements(requirements, allow_shortfall=allow_shortfall)
     exact_problem = ExactProblem.of(data, levels, required)
     if start is not None:
         chosen = _started(chosen, exact_problem, data, start)
@@ -140,7 +142,9 @@ def provision(
         answers, interrupted = _solve_all(exact_problem, chosen, effort, workers or usable_cores(), progress)
         if allow_shortfall and not interrupted:
             answers, interrupted = _missing_least(exact_problem, answers, effort)
-        answers = [within_cap(exact_problem, t, answer, effort) for t, answer in enumerate(answers)]
+        limiting = Greedy() if interrupted else chosen
+        answers, cut = _limited(exact_problem, answers, limiting, effort)
+        interrupted = interrupted or cut
     finally:
         if isinstance(chosen, WholeProgram):
             chosen.close()
@@ -157,21 +161,14 @@ def provision(
     return assemble(data, exact_problem, answers, terms)
 
 
-def _checked_requirements(
-    requirements: Requirements | None, levels: Levels, *, allow_shortfall: bool
-) -> Requirements:
+def _checked_requirements(requirements: Requirements | None, *, allow_shortfall: bool) -> Requirements:
     if requirements is None:
         return NO_REQUIREMENTS
     if not isinstance(requirements, Requirements):
         found = type(requirements).__name__
         raise InputError("must be Requirements", where="requirements", found=found)
-    if requirements.power_cap_w is not None and levels[0] != "power":
-        hint = "Minimize power first: what keeps to the cap is then found if there is any."
-        rule = "a power cap needs power as the first objective"
-        found = objective_text(levels)
-        raise InputError(rule, where="requirements", key="power_cap_w", found=found, hint=hint)
-    if requirements.power_cap_w is not None and allow_shortfall:
-        raise InputError("cannot be asked for under a power cap", where="allow_shortfall")
+    if allow_shortfall and (requirements.at_least or requirements.power_cap_w is not None):
+        raise InputError("cannot be asked for with minimum servers or a power cap", where="allow_shortfall")
     return requirements
 
 
@@ -235,6 +232,23 @@ def _missing_least(
         interrupted = True
     pairs = zip(problem.intervals, answers, strict=True)
     return [done.get(interval, answer) for interval, answer in pairs], interrupted
+
+
+def _limited(
+    problem: ExactProblem, answers: Sequence[IntervalAnswer], policy: Policy, effort: Effort
+) -> tuple[list[IntervalAnswer], bool]:
+    """Let the answers keep to each interval's limits; say whether the user interrupted."""
+    done: dict[tuple[ExactInterval, Limits], IntervalAnswer] = {}
+    interrupted = False
+    for t, key in enumerate(zip(problem.intervals, problem.limits, strict=True)):
+        if key in done:
+            continue
+        try:
+            done[key] = within_limits(problem, t, answers[t], policy, _share(effort, len(answers) - t))
+        except KeyboardInterrupt:
+            interrupted, policy = True, Greedy()
+            done[key] = within_limits(problem, t, answers[t], policy, effort)
+    return [done[key] for key in zip(problem.intervals, problem.limits, strict=True)], interrupted
 
 
 def _solved(

@@ -16,7 +16,7 @@ from hercules_opt.provisioning.problem import MAX_AVAILABLE, IntArray, Provision
 #: A server type and a model, by name.
 Pair = tuple[str, str]
 
-_KEYS = ("forbid", "pin", "fixed", "power_cap_w")
+_KEYS = ("forbid", "pin", "fixed", "at_least", "power_cap_w")
 _MAX_CAP_W = 1e15
 
 
@@ -32,8 +32,11 @@ class Requirements:
         Server type to the only model that it serves.
     fixed
         Pair (server type, model) to the servers that it gets: a number, or one per interval.
+    at_least
+        Model to the fewest servers, of whatever types, that serve it: a number, or one per interval. Fixed
+        ones count, and a model without a load gets them too.
     power_cap_w
-        Most provisioned power in W: a number, or one per interval. Power must then be minimized first.
+        Most provisioned power in W: a number, or one per interval.
 
     Raises
     ------
@@ -44,15 +47,24 @@ class Requirements:
     forbid: tuple[Pair, ...] = ()
     pin: Mapping[str, str] | None = None
     fixed: Mapping[Pair, int | Sequence[int]] | None = None
+    at_least: Mapping[str, int | Sequence[int]] | None = None
     power_cap_w: float | Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         """Check and copy every entry."""
         forbid = tuple(_pair("forbid", entry) for entry in _listed("forbid", self.forbid))
         pin = {_name("pin", h): _name("pin", m) for h, m in _entries("pin", self.pin)}
-        fixed = {_pair("fixed", pair): _counts(pair, given) for pair, given in _entries("fixed", self.fixed)}
+        fixed = {
+            _pair("fixed", pair): _counts(_key("fixed", *_pair("fixed", pair)), given)
+            for pair, given in _entries("fixed", self.fixed)
+        }
+        at_least = {
+            _name("at_least", m): _counts(f"at_least, {m}", given)
+            for m, given in _entries("at_least", self.at_least)
+        }
         cap = None if self.power_cap_w is None else _caps(self.power_cap_w)
-        for name, value in (("forbid", forbid), ("pin", pin), ("fixed", fixed), ("power_cap_w", cap)):
+        values = (forbid, pin, fixed, at_least, cap)
+        for name, value in zip(_KEYS, values, strict=True):
             object.__setattr__(self, name, value)
 
     @property
@@ -77,6 +89,7 @@ class Requirements:
             qps[h, [other for other in range(len(problem.models)) if other != m]] = np.nan
         narrowed = problem.replace(qps=qps)
         self._check_fixed(narrowed)
+        self._check_fewest(narrowed)
         self.caps_w(problem)
         return narrowed
 
@@ -92,6 +105,17 @@ class Requirements:
                 )
             counts[:, h, m] = given
         return counts
+
+    def fewest_servers(self, problem: ProvisioningProblem) -> IntArray:
+        """Return the fewest servers of each model, shape (t, m)."""
+        fewest = np.zeros(problem.load_qps.shape, dtype=np.int64)
+        for model, given in _entries("at_least", self.at_least):
+            m = _model_place("at_least", problem, model)
+            if isinstance(given, tuple) and len(given) != len(fewest):
+                rule = f"must be a number, or one per interval ({len(fewest)})"
+                raise InputError(rule, where="requirements", key=f"at_least, {model}", found=len(given))
+            fewest[:, m] = given
+        return fewest
 
     def caps_w(self, problem: ProvisioningProblem) -> tuple[float | None, ...]:
         """Return the most power of each interval in W, ``None`` where there is no limit."""
@@ -113,6 +137,8 @@ class Requirements:
         for (server_type, model), given in _entries("fixed", self.fixed):
             count = list(given) if isinstance(given, tuple) else given
             data.setdefault("fixed", {}).setdefault(server_type, {})[model] = count
+        for model, given in _entries("at_least", self.at_least):
+            data.setdefault("at_least", {})[model] = list(given) if isinstance(given, tuple) else given
         if self.power_cap_w is not None:
             data["power_cap_w"] = (
                 list(self.power_cap_w) if isinstance(self.power_cap_w, tuple) else self.power_cap_w
@@ -131,7 +157,9 @@ class Requirements:
         for server_type, row in _entries("fixed", data.get("fixed")):
             for model, count in _entries(f"fixed.{server_type}", row):
                 fixed[server_type, model] = count
-        return cls(data.get("forbid", ()), data.get("pin"), fixed, data.get("power_cap_w"))
+        return cls(
+            data.get("forbid", ()), data.get("pin"), fixed, data.get("at_least"), data.get("power_cap_w")
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> Requirements:
@@ -152,6 +180,13 @@ class Requirements:
             rule = f"must be at most what is available ({int(problem.available[h])})"
             key = f"fixed, interval {t}, {problem.server_types[h]}"
             raise InputError(rule, where="requirements", key=key, found=int(used[t, h]))
+
+    def _check_fewest(self, problem: ProvisioningProblem) -> None:
+        usable = problem.available @ problem.can_serve
+        for t, m in np.argwhere(self.fewest_servers(problem) > usable):
+            rule = f"must be at most the servers there are that can serve it ({int(usable[m])})"
+            found = int(self.fewest_servers(problem)[t, m])
+            raise InputError(rule, where="requirements", key=f"at_least, {problem.models[m]}", found=found)
 
 
 def _key(what: str, server_type: str, model: str) -> str:
@@ -186,15 +221,13 @@ def _pair(key: str, given: Any) -> Pair:
     return _name(key, given[0]), _name(key, given[1])
 
 
-def _counts(pair: Any, given: Any) -> int | tuple[int, ...]:
+def _counts(key: str, given: Any) -> int | tuple[int, ...]:
     values = tuple(given) if isinstance(given, (list, tuple)) else (given,)
     for value in values:
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not whole or not 0 <= value <= MAX_AVAILABLE:
             rule = f"must be a whole number from 0 to {MAX_AVAILABLE}, or a list of them"
-            raise InputError(
-                rule, where="requirements", key=_key("fixed", *_pair("fixed", pair)), found=value
-            )
+            raise InputError(rule, where="requirements", key=key, found=value)
     numbers = tuple(int(value) for value in values)
     return numbers if isinstance(given, (list, tuple)) else numbers[0]
 
@@ -211,14 +244,17 @@ def _caps(given: Any) -> float | tuple[float, ...]:
 
 
 def _place(key: str, problem: ProvisioningProblem, server_type: str, model: str) -> tuple[int, int]:
-    for what, name, names in (
-        ("server type", server_type, problem.server_types),
-        ("model", model, problem.models),
-    ):
-        if name not in names:
-            hint = nearest_name(name, names)
-            raise InputError(f"unknown {what}", where="requirements", key=key, found=name, hint=hint)
-    return problem.server_types.index(server_type), problem.models.index(model)
+    if server_type not in problem.server_types:
+        hint = nearest_name(server_type, problem.server_types)
+        raise InputError("unknown server type", where="requirements", key=key, found=server_type, hint=hint)
+    return problem.server_types.index(server_type), _model_place(key, problem, model)
+
+
+def _model_place(key: str, problem: ProvisioningProblem, model: str) -> int:
+    if model not in problem.models:
+        hint = nearest_name(model, problem.models)
+        raise InputError("unknown model", where="requirements", key=key, found=model, hint=hint)
+    return problem.models.index(model)
 
 
 #: Nothing is required.

@@ -104,7 +104,8 @@ def ending_line(plan: Plan, *, allow_shortfall: bool = False) -> str | None:
     if plan.status == "infeasible":
         names = [str(t) for t, status in enumerate(plan.interval_status) if status == "infeasible"]
         listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        return f"infeasible: no plan covers the loads of {plural(len(names), 'interval')} ({listed})"
+        within = "" if plan.requirements.empty else ", within the requirements"
+        return f"infeasible: no plan covers the loads of {plural(len(names), 'interval')} ({listed}){within}"
     why = _STOPPED.get(plan.stopped_by or "", plan.stopped_by or "")
     if missing:
         ended = f"stopped by {why}" if why else f"policy {plan.policy} found no cover"

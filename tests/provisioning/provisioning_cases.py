@@ -141,13 +141,14 @@ def covers_exactly(problem: ProvisioningProblem, counts: npt.NDArray[np.int64], 
     return True
 
 
-def covering_plans(problem: ProvisioningProblem) -> list[npt.NDArray[np.int64]]:
-    """Return all counts (h, m) of a one-interval problem that cover, up to the need of each pair."""
+def covering_plans(problem: ProvisioningProblem, fewest: int = 0) -> list[npt.NDArray[np.int64]]:
+    """Return all counts (h, m) of a one-interval problem that cover, up to the need of each pair or more."""
     _, types, models = problem.shape
     most = np.zeros((types, models), dtype=np.int64)
     for h, m in np.argwhere(problem.can_serve):
         need = (1 + text_value(problem.over_provision[m])) * text_value(problem.load_qps[0, m])
-        most[h, m] = min(int(problem.available[h]), -(-need // text_value(problem.qps[h, m])))
+        useful = max(fewest, -(-need // text_value(problem.qps[h, m])))
+        most[h, m] = min(int(problem.available[h]), useful)
     rows = [
         [split for split in product(*(range(n + 1) for n in most[h])) if sum(split) <= problem.available[h]]
         for h in range(types)

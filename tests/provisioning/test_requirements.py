@@ -1,4 +1,4 @@
-"""Forbidden, pinned and fixed pairs, power caps: kept by every policy, least of every split, verified."""
+"""Pairs forbidden, pinned or fixed, minimum servers, power caps: kept by all, least of every split."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from provisioning_cases import covering_plans, medium_problem, text_value, tiny_
 import hercules_opt as ho
 from hercules_opt.provisioning.files.plan_files import load_plan, save_plan
 from hercules_opt.provisioning.policies import POLICIES
+from hercules_opt.reporting.plans import ending_line
 
 
 def _power(problem, counts):
@@ -22,7 +23,7 @@ def _random_requirements(problem, seed):
     random = np.random.default_rng(seed)
     types, models = problem.server_types, problem.models
     h, m = int(random.integers(len(types))), int(random.integers(len(models)))
-    kind = int(random.integers(4))
+    kind = int(random.integers(5))
     if kind == 0:
         return ho.Requirements(forbid=[(types[h], models[m])]), lambda counts: counts[h, m] == 0
     if kind == 1:
@@ -32,6 +33,10 @@ def _random_requirements(problem, seed):
         most = int(problem.available[h]) if problem.can_serve[h, m] else 0
         count = int(random.integers(0, most + 1))
         return ho.Requirements(fixed={(types[h], models[m]): count}), lambda counts: counts[h, m] == count
+    if kind == 3:
+        usable = int(problem.available[problem.can_serve[:, m]].sum())
+        least = int(random.integers(0, min(usable, 5) + 1))
+        return ho.Requirements(at_least={models[m]: least}), lambda counts: counts[:, m].sum() >= least
     cap = float(random.integers(0, 400))
     return ho.Requirements(power_cap_w=cap), lambda counts: _power(problem, counts) <= cap
 
@@ -48,7 +53,7 @@ def test_the_least_that_keeps_to_them_matches_every_split(block):
         fixed = requirements.fixed_counts(problem)[0]
         plans = [
             np.maximum(counts, fixed)
-            for counts in covering_plans(problem)
+            for counts in covering_plans(problem, max((requirements.at_least or {0: 0}).values()))
             if holds(np.maximum(counts, fixed))
             and (np.maximum(counts, fixed).sum(axis=1) <= problem.available).all()
         ]
@@ -56,7 +61,7 @@ def test_the_least_that_keeps_to_them_matches_every_split(block):
         assert plan.status == ("optimal" if plans else "infeasible"), seed
         if plans:
             assert text_value(plan.power_w[0]) == min(_power(problem, counts) for counts in plans), seed
-        if not requirements.power_cap_w:
+        if not requirements.power_cap_w and (plans or not requirements.at_least):
             assert holds(plan.counts[0])
     assert kinds == {"optimal", "infeasible"}
 
@@ -70,6 +75,7 @@ def test_every_policy_keeps_to_them(policy):
         requirements = ho.Requirements(
             forbid=[(types[0], models[0])],
             pin={types[1]: models[-1]},
+            at_least={models[-1]: [0, min(2, int(problem.available[1:] @ problem.can_serve[1:, -1]))]},
             power_cap_w=[1e9, 2000.0],
         )
         plan = ho.provision(problem, policy=policy, requirements=requirements)
@@ -121,7 +127,7 @@ def test_they_survive_the_file(tmp_path):
     problem = ho.ProvisioningProblem([[10.0], [20.0]], [[50.0], [90.0]], [6, 3], [[40.0], [40.0]])
     requirements = ho.Requirements(
         forbid=[("type2", "model1")], pin={"type1": "model1"}, fixed={("type1", "model1"): [4, 5]},
-        power_cap_w=[300.0, 300.0],
+        at_least={"model1": [1, 2]}, power_cap_w=[300.0, 300.0],
     )  # fmt: skip
     plan = ho.provision(problem, requirements=requirements)
     save_plan(plan, tmp_path / "plan.json")
@@ -138,10 +144,89 @@ def test_breaking_them_is_a_violation():
         (ho.Requirements(forbid=[("type2", "model1")]), "cannot serve"),
         (ho.Requirements(fixed={("type1", "model1"): 1}), "is fixed at 1, has 0 servers"),
         (ho.Requirements(power_cap_w=100), "draws 180.0 W, the cap is 100.0 W"),
+        (ho.Requirements(at_least={"model1": 3}), "model1 must have at least 3 servers, has 2"),
         (ho.Requirements(pin={"typo": "model1"}), "unknown server type"),
     ):
         found = ho.verify(problem, replace(plan, requirements=requirements))
         assert any(text in str(violation) for violation in found), text
+
+
+LEVELS = (
+    ("servers",), ("cost",), ("servers", "power"), ("cost", "servers", "power"), ("power", "cost"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_limits_hold_for_every_objective(levels):
+    """Minimum servers and a cap together, whatever comes first: the least of every split, or infeasible."""
+    kinds = set()
+    for seed in range(40):
+        problem = tiny_problem(seed)
+        random = np.random.default_rng(seed)
+        problem = problem.replace(cost_per_h=random.integers(0, 9, len(problem.server_types)))
+        usable = problem.available @ problem.can_serve
+        fewest = np.minimum(random.integers(0, 4, len(usable)), usable)
+        cap = float(random.integers(0, 500))
+        asked = ho.Requirements(
+            at_least=dict(zip(problem.models, fewest.tolist(), strict=True)), power_cap_w=cap
+        )
+        plan = ho.provision(problem, objective=list(levels), requirements=asked)
+        assert ho.verify(problem, plan) == [], seed
+        values = [
+            _values(problem, levels, counts)
+            for counts in covering_plans(problem, max(fewest))
+            if (counts.sum(axis=0) >= fewest).all() and _power(problem, counts) <= cap
+        ]
+        kinds.add(plan.status)
+        assert plan.status == ("optimal" if values else "infeasible"), seed
+        if values:
+            found = [plan.interval_objective[0], *plan.later_objective[0]]
+            assert found == pytest.approx([float(value) for value in min(values)]), seed
+    assert kinds == {"optimal", "infeasible"}
+
+
+def _values(problem, levels, counts):
+    hourly = sum(text_value(problem.cost_per_h[h]) * int(count) for h, count in enumerate(counts.sum(axis=1)))
+    figures = {"power": _power(problem, counts), "servers": int(counts.sum()), "cost": hourly}
+    return tuple(figures[level] for level in levels)
+
+
+def test_minimum_servers_that_cost_nothing_keep_the_proof():
+    """A plan that has them anyway is certified; one that needs more has a solver's bound."""
+    problem = ho.ProvisioningProblem([[10.0], [25.0]], [[50.0], [110.0]], [6, 2], [60.0])
+    for least, power, source in ((3, 270.0, "certified"), (5, 300.0, "claimed")):
+        plan = ho.provision(problem, requirements=ho.Requirements(at_least={"model1": least}))
+        assert (plan.status, plan.objective, plan.bound_source) == ("optimal", power, (source,))
+        assert plan.servers[0] >= least
+        assert ho.verify(problem, plan) == []
+
+
+def test_minimum_servers_are_given_to_a_model_without_a_load_and_may_be_fixed_ones():
+    """By every policy and by a solver of one's choice."""
+    problem = ho.ProvisioningProblem([[10.0, 5.0]], [[50.0, 20.0]], [6], [[20.0, 0.0]])
+    least = {"model2": 2}
+    for choice in [{"policy": name} for name in POLICIES] + [{"solver": "cbc"}]:
+        plan = ho.provision(problem, requirements=ho.Requirements(at_least=least), **choice)
+        assert plan.counts.tolist() == [[[2, 2]]]
+        assert ho.verify(problem, plan) == []
+    fixed = ho.Requirements(at_least=least, fixed={("type1", "model2"): 3})
+    plan = ho.provision(problem, requirements=fixed)
+    assert plan.counts.tolist() == [[[2, 3]]]
+    assert plan.bound_source == ("certified",)
+
+
+def test_minimum_servers_that_do_not_fit_together_are_infeasible():
+    """Each alone is possible; the loads are covered all the same."""
+    problem = ho.ProvisioningProblem([[10.0, 10.0]], [[50.0, 50.0]], [6], [[20.0, 30.0]])
+    plan = ho.provision(problem, requirements=ho.Requirements(at_least={"model1": 3, "model2": 4}))
+    assert (plan.status, plan.bound_source) == ("infeasible", ("claimed",))
+    assert not plan.shortfall.any()
+    assert (
+        ending_line(plan) == "infeasible: no plan covers the loads of 1 interval (0), within the requirements"
+    )
+    assert ho.verify(problem, plan) == []
+    found = ho.verify(problem, replace(plan, requirements=ho.Requirements()))
+    assert any("claims to be infeasible, but every load is covered" in str(entry) for entry in found)
 
 
 TOML = """
@@ -153,6 +238,9 @@ type1 = "model1"
 
 [fixed.type1]
 model1 = 5
+
+[at_least]
+model1 = 2
 """
 
 
@@ -164,6 +252,7 @@ def test_a_toml_file_says_the_same(tmp_path):
         forbid=[("type2", "model1")],
         pin={"type1": "model1"},
         fixed={("type1", "model1"): 5},
+        at_least={"model1": 2},
         power_cap_w=500,
     )
 
@@ -185,6 +274,9 @@ def test_a_toml_file_says_the_same(tmp_path):
         ),
         ("[fixed.a]\nb = 1.5", "fixed, a x b: must be a whole number"),
         ("[fixed.a]\nb = true", "fixed, a x b: must be a whole number"),
+        ("at_least = 3", "at_least: must be a table, found 3"),
+        ("[at_least]\na = -1", "at_least, a: must be a whole number from 0 to 1000000, or a list of them"),
+        ("[at_least]\na = [1, 0.5]", "at_least, a: must be a whole number from 0 to 1000000"),
         ("power_cap_w = -1", "power_cap_w: must be a number from 0 to 1e+15, or a list of them, found -1"),
         ("power_cap_w = nan", "power_cap_w: must be a number from 0"),
         ('power_cap_w = "x"', "power_cap_w: must be a number from 0"),
@@ -212,6 +304,12 @@ def test_malformed_files_are_refused_with_the_key(tmp_path, toml, text):
         ({"fixed": {("type1", "model1"): 7}}, "type1: must be at most what is available (6), found 7"),
         ({"fixed": {("type1", "model2"): 1}}, "is fixed, but the pair cannot serve or is forbidden, found 1"),
         ({"fixed": {("type1", "model1"): [1, 2]}}, "must be a number, or one per interval (1), found 2"),
+        ({"at_least": {"modle1": 1}}, "at_least: unknown model, found 'modle1'. Did you mean 'model1'?"),
+        (
+            {"at_least": {"model2": 4}},
+            "at_least, model2: must be at most the servers there are that can serve it (3), found 4",
+        ),
+        ({"at_least": {"model1": [1, 2]}}, "at_least, model1: must be a number, or one per interval (1)"),
         ({"power_cap_w": [1, 2]}, "power_cap_w: must be a number, or one per interval (1), found 2"),
     ],
 )
@@ -226,13 +324,11 @@ def test_requirements_that_do_not_fit_the_problem_are_refused(requirements, text
 
 
 def test_what_does_not_go_together_is_refused():
-    """A cap needs power first, and shortfalls are not minimized under it."""
+    """Shortfalls are not minimized under limits, and requirements are of their class."""
     problem = ho.ProvisioningProblem([[10.0]], [[50.0]], [6], [40.0])
-    cap = ho.Requirements(power_cap_w=100)
-    with pytest.raises(ho.InputError, match="needs power as the first objective, found 'servers, power'"):
-        ho.provision(problem, objective=["servers", "power"], requirements=cap)
-    with pytest.raises(ho.InputError, match="cannot be asked for under a power cap"):
-        ho.provision(problem, allow_shortfall=True, requirements=cap)
+    for limits in (ho.Requirements(power_cap_w=100), ho.Requirements(at_least={"model1": 2})):
+        with pytest.raises(ho.InputError, match="cannot be asked for with minimum servers or a power cap"):
+            ho.provision(problem, allow_shortfall=True, requirements=limits)
     with pytest.raises(ho.InputError, match="must be Requirements, found 'dict'"):
         ho.provision(problem, requirements={"forbid": []})
 

@@ -17,7 +17,7 @@ from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.plan import Plan, Status
 from hercules_opt.provisioning.policies import Greedy, Oblivious, Policy
-from hercules_opt.provisioning.policies.power_cap import within_cap
+from hercules_opt.provisioning.policies.within_limits import within_limits
 from hercules_opt.provisioning.problem import FloatArray, ProvisioningProblem, as_problem
 from hercules_opt.provisioning.programs.exact import ExactProblem
 from hercules_opt.provisioning.provision import provision
@@ -227,10 +227,11 @@ def _trials(problem: ProvisioningProblem, required: Requirements, variants: Sequ
     effort = Effort(0.0)
     for number, policy in enumerate(variants):
         for t, interval in enumerate(exact_problem.intervals):
-            answer = within_cap(exact_problem, t, policy.solve(interval, effort), effort)
+            answer = within_limits(exact_problem, t, policy.solve(interval, effort), policy, effort)
             cost = interval.cost(answer.counts) * interval.cost_unit
             power_w[number, t] = float(cost + exact_problem.fixed_cost(t))
-            covered[number, t] = interval.solved_by(answer.counts)
+            limits = exact_problem.limits[t]
+            covered[number, t] = interval.solved_by(answer.counts) and limits.kept_by(answer.counts)
     return _Trials(power_w, covered)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, cast
 
@@ -167,6 +167,7 @@ class _Check:
             for load in problem.load_qps
         ]
         self.fixed = plan.requirements.fixed_counts(problem)
+        self.fewest = plan.requirements.fewest_servers(problem)
         self.caps_w = plan.requirements.caps_w(problem)
         self.fixed_cost = [
             sum(
@@ -304,7 +305,7 @@ class _Check:
         used = int(plan.counts[t].sum())
         if int(plan.servers[t]) != used:
             self._say("servers", f"claims {int(plan.servers[t])} servers, the counts are {used}", t)
-        return self._bound(t, covered=not short)
+        return self._bound(t, covered=not short and not self._too_few(t))
 
     def _counts(self, t: int) -> None:
         counts, problem = self.plan.counts[t], self.problem
@@ -325,6 +326,16 @@ class _Check:
         if cap is not None and (power is None or power > _exact(cap)) and not unavoidable:
             drawn = "an unknown power" if power is None else f"{float(power)!r} W"
             self._say("requirement", f"draws {drawn}, the cap is {cap!r} W", t)
+
+        if self.plan.interval_status[t] in ("optimal", "feasible"):
+            for m in self._too_few(t):
+                wanted, found = int(self.fewest[t, m]), int(counts[:, m].sum())
+                text = f"{problem.models[m]} must have at least {wanted} servers, has {found}"
+                self._say("requirement", text, t)
+
+    def _too_few(self, t: int) -> list[int]:
+        """Return the models with fewer servers than they must have."""
+        return [int(m) for m in np.flatnonzero(self.plan.counts[t].sum(axis=0) < self.fewest[t])]
 
     def _pair(self, h: int, m: int) -> str:
         return f"{self.problem.server_types[h]} x {self.problem.models[m]}"
@@ -436,7 +447,7 @@ class _Check:
         certificate = self.plan.certificate[t]
         if certificate is None:
             return None, False
-        key = (self.data[t], certificate)
+        key = (self._proof_data(t, certificate), certificate)
         if key not in self.proofs:
             self.proofs[key] = _proof(*key)
         proven, wrong = self.proofs[key]
@@ -451,18 +462,25 @@ class _Check:
             unit = "W" if certificate.kind == "bound" else "QPS"
             text = f"states {certificate.bound!r} {unit}, proves {float(proven)!r} {unit}"
             self._say("certificate", text, t)
+        if self._is_about_power(t, certificate):
+            cap = self.caps_w[t]
+            above = cap is not None and proven is not None and proven + self.fixed_power[t] > _exact(cap)
+            return None, above
         if certificate.kind == "bound":
-            total = None if proven is None else proven + self.fixed_cost[t]
-            return total, self._above_cap(t, total)
+            return None if proven is None else proven + self.fixed_cost[t], False
         return None, wrong is None and (proven is None or proven > 0)
 
-    def _above_cap(self, t: int, proven: Fraction | None) -> bool:
-        """Return whether a bound proves that nothing covers within the power cap."""
-        cap = self.caps_w[t]
-        if cap is None or proven is None or self.plan.levels[0] != "power":
-            return False
-        power = proven if len(self.figures) == 1 else math.ceil(proven) // self.weights[0] * self.units[0]
-        return power > _exact(cap)
+    def _is_about_power(self, t: int, certificate: Certificate) -> bool:
+        """Return whether a certificate is to prove that nothing covers within the cap on power."""
+        under_cap = self.plan.interval_status[t] == "infeasible" and self.caps_w[t] is not None
+        return certificate.kind == "bound" and under_cap
+
+    def _proof_data(self, t: int, certificate: Certificate) -> IntervalData:
+        """Return what a certificate is about: the objectives, or power alone, whatever they are."""
+        if not self._is_about_power(t, certificate):
+            return self.data[t]
+        powers = _grid(self.problem.objective_figures("power"), self.problem.can_serve)
+        return replace(self.data[t], powers_w=tuple(zip(*powers, strict=True)))
 
     def _fixed_above_cap(self, t: int) -> bool:
         """Return whether the fixed counts alone draw more than the power cap: nothing can keep to it."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from hercules_opt.provisioning.checking.check_certificate import IntervalData
 from hercules_opt.provisioning.objectives import Level, Levels
+from hercules_opt.provisioning.programs.limits import Limits, Total
 
 if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import IntArray, ProvisioningProblem
@@ -149,8 +150,8 @@ class ExactLevel:
 class ExactProblem:
     """All intervals of a problem in exact numbers, and the way back to the objectives and QPS.
 
-    ``fixed`` are the required counts of each interval, which its answer leaves out; ``caps`` the most power
-    in W.
+    ``fixed`` are the required counts of each interval, which its answer leaves out; ``limits`` what the
+    answer must keep to besides.
     """
 
     rates_qps: Figures
@@ -159,7 +160,7 @@ class ExactProblem:
     durations_h: tuple[Fraction, ...]
     intervals: tuple[ExactInterval, ...]
     fixed: tuple[Rows, ...]
-    caps: tuple[Fraction | None, ...]
+    limits: tuple[Limits, ...]
 
     @classmethod
     def of(
@@ -174,7 +175,7 @@ class ExactProblem:
         """
         if requirements is not None:
             problem = requirements.narrowed(problem)
-        intervals_count, types, models = problem.shape
+        _, types, models = problem.shape
         usable = problem.can_serve
         zero = Fraction(0)
         rates = tuple(
@@ -227,9 +228,8 @@ class ExactProblem:
                 )
             )
         durations = tuple(exact(hours) for hours in problem.duration_h)
-        caps = (None,) * intervals_count if requirements is None else requirements.caps_w(problem)
-        exact_caps = tuple(None if cap is None else exact(cap) for cap in caps)
-        return cls(rates, exact_levels, required, durations, tuple(intervals), rows, exact_caps)
+        limits = _limits(problem, requirements, rows)
+        return cls(rates, exact_levels, required, durations, tuple(intervals), rows, limits)
 
     def whole(self, interval: int, counts: Rows) -> Rows:
         """Return counts with the fixed ones."""
@@ -305,6 +305,22 @@ def _figures(problem: ProvisioningProblem, level: Level) -> Figures:
         tuple(exact(figures[h, m]) if usable[h, m] else Fraction(0) for h in range(len(usable)))
         for m in range(usable.shape[1])
     )
+
+
+def _limits(
+    problem: ProvisioningProblem, requirements: Requirements | None, fixed: Sequence[Rows]
+) -> tuple[Limits, ...]:
+    """Return each interval's limits, less what the fixed counts take of them."""
+    if requirements is None:
+        return (Limits((0,) * len(problem.models)),) * len(fixed)
+    caps_w = requirements.caps_w(problem)
+    powers_w = _figures(problem, "power") if any(cap is not None for cap in caps_w) else ()
+    limits = []
+    for cap, least, rows in zip(caps_w, requirements.fewest_servers(problem).tolist(), fixed, strict=True):
+        fewest = tuple(max(0, own - sum(row)) for own, row in zip(least, rows, strict=True))
+        room_w = None if cap is None else exact(cap) - _total(powers_w, rows)
+        limits.append(Limits(fewest, None if room_w is None else Total("power cap", powers_w, room_w)))
+    return tuple(limits)
 
 
 def _weighted(figures: Sequence[tuple[Level, Figures]], available: Sequence[int]) -> tuple[ExactLevel, ...]:

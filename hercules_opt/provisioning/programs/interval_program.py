@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from hercules_opt.provisioning.programs.box import Box
 from hercules_opt.provisioning.programs.exact import ExactInterval, Rows
+from hercules_opt.provisioning.programs.limits import Limits
 from hercules_opt.provisioning.programs.program import Column, Figure, Program, Row
 
 
@@ -56,20 +57,23 @@ class IntervalProgram:
 
 
 def interval_program(
-    interval: ExactInterval, box: Box | None = None, labels: Labels | None = None
+    interval: ExactInterval,
+    box: Box | None = None,
+    labels: Labels | None = None,
+    limits: Limits | None = None,
 ) -> IntervalProgram | None:
     """Return the program of least cost within a box (by default all counts that availability allows).
 
-    ``None`` if a model with a need has no server that could serve it.
+    ``None`` if a model that needs servers has none that could serve it.
     """
     box = box or Box.whole(interval)
     labels = labels or Labels.numbered(interval)
-    pairs = _pairs(interval, box)
+    pairs = _pairs(interval, box, limits)
     needy = [m for m, need in enumerate(interval.needs) if need > 0]
-    if len({m for m, _ in pairs}) < len(needy):
+    if len({m for m, _ in pairs}) < len(_served(interval, limits)):
         return None
     columns = [_count_column(interval, box, labels, pair) for pair in pairs]
-    places = _places(pairs, needy)
+    places = _places(pairs)
     rows = [
         Row(
             f"cover[{labels.models[m]}]",
@@ -79,42 +83,51 @@ def interval_program(
         )
         for m in needy
     ]
-    program = Program(tuple(columns), (*rows, *_availability(interval, labels, pairs)))
+    limiting = _limiting(limits, labels, pairs, places)
+    program = Program(tuple(columns), (*rows, *limiting, *_availability(interval, labels, pairs)))
     return IntervalProgram(program, pairs, (len(interval.needs), len(interval.available)))
 
 
-def shortfall_program(interval: ExactInterval, labels: Labels | None = None) -> IntervalProgram:
-    """Return the program of least total shortfall in QPS, whatever the power.
+def shortfall_program(
+    interval: ExactInterval, labels: Labels | None = None, limits: Limits | None = None
+) -> IntervalProgram:
+    """Return the program of least total shortfall in QPS, whatever the cost.
 
     Behind the counts there is a column per model with a load: the share of it that is missing.
     """
     labels = labels or Labels.numbered(interval)
     box = Box.whole(interval)
-    pairs = _pairs(interval, box)
+    pairs = _pairs(interval, box, limits)
     loaded = [m for m, need in enumerate(interval.needs) if need > 0]
     counts = [_count_column(interval, box, labels, pair, priced=False) for pair in pairs]
     shares = [
         Column(f"short[{labels.models[m]}]", 0, 1, interval.required[m] * interval.weights[m], whole=False)
         for m in loaded
     ]
-    places = _places(pairs, loaded)
+    places = _places(pairs)
     rows = []
     for share, m in enumerate(loaded, start=len(pairs)):
         load = interval.required[m]
         served: list[tuple[int, Figure]] = [
-            (place, min(Fraction(interval.rates[m][h]), load)) for place, h in places[m]
+            (place, min(Fraction(interval.rates[m][h]), load)) for place, h in places.get(m, ())
         ]
         rows.append(Row(f"cover[{labels.models[m]}]", (*served, (share, load)), low=load))
-    program = Program((*counts, *shares), (*rows, *_availability(interval, labels, pairs)))
+    limiting = _limiting(limits, labels, pairs, places)
+    program = Program((*counts, *shares), (*rows, *limiting, *_availability(interval, labels, pairs)))
     return IntervalProgram(program, pairs, (len(interval.needs), len(interval.available)))
 
 
-def _pairs(interval: ExactInterval, box: Box) -> tuple[tuple[int, int], ...]:
-    """Return the (model, server type) that can be of use: the model has a need, the type a rate."""
+def _served(interval: ExactInterval, limits: Limits | None) -> list[int]:
+    """Return the models that need servers: for a load, or as many as they must have."""
+    fewest = (0,) * len(interval.needs) if limits is None else limits.fewest
+    return [m for m, need in enumerate(interval.needs) if need > 0 or fewest[m] > 0]
+
+
+def _pairs(interval: ExactInterval, box: Box, limits: Limits | None) -> tuple[tuple[int, int], ...]:
+    """Return the (model, server type) that can be of use: the model needs servers, the type has a rate."""
     return tuple(
         (m, h)
-        for m, need in enumerate(interval.needs)
-        if need > 0
+        for m in _served(interval, limits)
         for h, rate in enumerate(interval.rates[m])
         if rate > 0 and box.high[m][h] > 0
     )
@@ -128,12 +141,32 @@ def _count_column(
     return Column(name, box.low[m][h], box.high[m][h], interval.costs[m][h] if priced else 0)
 
 
-def _places(pairs: Sequence[tuple[int, int]], models: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
-    """Return (column, server type) of each model's pairs."""
-    places: dict[int, list[tuple[int, int]]] = {m: [] for m in models}
+def _places(pairs: Sequence[tuple[int, int]]) -> dict[int, list[tuple[int, int]]]:
+    """Return (column, server type) of the pairs of each model that has any."""
+    places: dict[int, list[tuple[int, int]]] = {}
     for place, (m, h) in enumerate(pairs):
-        places[m].append((place, h))
+        places.setdefault(m, []).append((place, h))
     return places
+
+
+def _limiting(
+    limits: Limits | None,
+    labels: Labels,
+    pairs: Sequence[tuple[int, int]],
+    places: dict[int, list[tuple[int, int]]],
+) -> list[Row]:
+    """Return the rows of minimum servers, and of totals."""
+    if limits is None:
+        return []
+    rows = [
+        Row(f"servers[{labels.models[m]}]", tuple((place, 1) for place, _ in places.get(m, ())), low=least)
+        for m, least in enumerate(limits.fewest)
+        if least > 0
+    ]
+    for total in limits.totals:
+        entries = tuple((place, total.figures[m][h]) for place, (m, h) in enumerate(pairs))
+        rows.append(Row(total.name, entries, high=total.most))
+    return rows
 
 
 def _availability(

@@ -18,6 +18,7 @@ from fractions import Fraction
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.programs.exact import ExactInterval, Rows, exact
 from hercules_opt.provisioning.programs.interval_program import interval_program
+from hercules_opt.provisioning.programs.limits import Limits
 from hercules_opt.provisioning.programs.program import Program, Row, Values
 from hercules_opt.provisioning.solvers.base import Solver, SolverAnswer
 from hercules_opt.provisioning.solvers.scipy_highs import SciPyHighs
@@ -69,10 +70,14 @@ class Covering:
 
 
 def cover_exactly(
-    interval: ExactInterval, effort: Effort, solver: Solver = _DEFAULT, known: Rows | None = None
+    interval: ExactInterval,
+    effort: Effort,
+    solver: Solver = _DEFAULT,
+    known: Rows | None = None,
+    limits: Limits | None = None,
 ) -> Covering:
     """Solve one interval as a whole; ``known`` are counts known to cover, which no true claim denies."""
-    built = interval_program(interval)
+    built = interval_program(interval, limits=limits)
     if built is None:
         return Covering(None, None, True, None)
     start = None if known is None else tuple(known[m][h] for m, h in built.pairs)
