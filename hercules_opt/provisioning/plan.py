@@ -26,6 +26,9 @@ Status = Literal["optimal", "feasible", "infeasible", "unknown"]
 BoundSource = Literal["certified", "claimed", "none"]
 
 STATUSES: tuple[Status, ...] = get_args(Status)
+#: Why a search may end early.
+StopReason = Literal["time_limit", "node_limit", "solver_failure", "interrupt"]
+
 BOUND_SOURCES: tuple[BoundSource, ...] = get_args(BoundSource)
 
 #: Largest relative gap of a plan that is called optimal.

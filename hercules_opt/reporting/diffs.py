@@ -26,6 +26,8 @@ def diff_document(names: tuple[str, str], plans: tuple[Plan, Plan], found: PlanD
             for name, plan, churn in zip(names, plans, found.churn, strict=True)
         ],
         "mean_power_w": found.mean_power_w,
+        "uncovered": list(found.uncovered),
+        "mean_power_covered_w": found.mean_power_covered_w,
         "changed": list(found.changed),
         "intervals": [
             {
@@ -103,8 +105,19 @@ def _totals_line(found: PlanDiff) -> Text:
     removed = sum(entry.removed for entry in found.intervals)
     return Text(
         f"{len(found.changed)} of {plural(len(found.intervals), 'interval')} differ: {moved:,} moved between "
-        f"models, {added:,} added, {removed:,} removed; mean power {signed(found.mean_power_w)} W."
+        f"models, {added:,} added, {removed:,} removed; mean power {_mean_power(found)}."
     )
+
+
+def _mean_power(found: PlanDiff) -> str:
+    """Return the difference in mean power; where a plan does not cover, over the other intervals as well."""
+    whole = f"{signed(found.mean_power_w)} W"
+    if not found.uncovered:
+        return whole
+    number_of, power_w = len(found.intervals) - len(found.uncovered), found.mean_power_covered_w
+    if power_w is None:
+        return f"{whole}, though no interval is covered by both plans"
+    return f"{whole} over all, {signed(power_w)} W over the {number_of} that both plans cover"
 
 
 def _churn_grid(names: tuple[str, str], found: PlanDiff) -> Grid:

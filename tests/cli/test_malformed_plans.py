@@ -71,7 +71,41 @@ CHANGED: list[tuple[Mutation, str]] = [
     (put("schema_version", True), "schema_version: must be 1, found true"),
     (put("schema_version", 1.0), "schema_version: must be 1, found 1.0"),
     (put("version", 1), "version: must be a text, found 1"),
+    (put("version", ""), "version: must be a version such as 1.2.3, found ''"),
+    (put("version", "latest"), "version: must be a version such as 1.2.3, found 'latest'"),
     (put("policy", None), "policy: must be a text"),
+    (
+        put("policy", "hercule"),
+        "policy: must be one of hercules, greedy, greedy-priority, lp-rounding, oblivious, given, found 'hercule'. "
+        "Did you mean 'hercules'?",
+    ),
+    (
+        put("solver", "gurobi"),
+        "solver: must be one of branch-and-price, highs, ortools-highs, scip, cp-sat, cbc, glpk where the policy "
+        "is hercules, found 'gurobi'",
+    ),
+    (
+        put("policy", "greedy"),
+        "solver: must be none where the policy is greedy, found 'branch-and-price'",
+    ),
+    (
+        put("objective_name", "watts"),
+        "objective_name: must be one of power, servers, cost, or several with ', ' between, found 'watts'",
+    ),
+    (
+        put("objective_name", "power, power"),
+        "objective_name: must be one of power, servers, cost, or several",
+    ),
+    (put("objective_name", "power,servers"), "objective_name: must be written 'power, servers'"),
+    (put("requested_gap", -1e-6), "requested_gap: must be at least 0, found -1e-06"),
+    (put("requested_gap", 1.5), "requested_gap: must be at most 1, found 1.5"),
+    (put("time_limit_s", -1), "time_limit_s: must be at least 0, found -1"),
+    (put("runtime_s", -0.5), "runtime_s: must be at least 0, found -0.5"),
+    (
+        put("stopped_by", "timelimit"),
+        "stopped_by: must be 'time_limit', 'node_limit', 'solver_failure' or 'interrupt', found 'timelimit'. Did "
+        "you mean 'time_limit'?",
+    ),
     (
         put("status", "optimum"),
         "status: must be 'optimal', 'feasible', 'infeasible' or 'unknown', found 'optimum'",

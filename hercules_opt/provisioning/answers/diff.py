@@ -86,12 +86,18 @@ class PlanDiff:
     mean_power_w
         Of the counts' provisioned power, weighted by the length of the intervals; also where a plan does not
         cover.
+    uncovered
+        Intervals that one of the plans does not cover, or both.
+    mean_power_covered_w
+        The same mean over the other intervals; ``None`` if there are none.
     churn
         Of the first plan, and of the second.
     """
 
     intervals: tuple[IntervalDiff, ...]
     mean_power_w: float
+    uncovered: tuple[int, ...]
+    mean_power_covered_w: float | None
     churn: tuple[Churn, Churn]
 
     @property
@@ -136,8 +142,24 @@ def diff(
         IntervalDiff(t, tuple(moves(change, data)), float(step), int(change.sum()))
         for t, (change, step) in enumerate(zip(changes, steps, strict=True))
     )
-    mean = exact_problem.time_weighted_mean(steps) if steps else Fraction(0)
-    return PlanDiff(intervals, float(mean), (churn(plans[0]), churn(plans[1])))
+    covered = [
+        t
+        for t in range(len(steps))
+        if not any(any(exact_problem.shortfall(t, as_rows(plan.counts[t]))) for plan in plans)
+    ]
+    return PlanDiff(
+        intervals,
+        _mean(exact_problem, steps, range(len(steps))) or 0.0,
+        tuple(t for t in range(len(steps)) if t not in covered),
+        _mean(exact_problem, steps, covered),
+        (churn(plans[0]), churn(plans[1])),
+    )
+
+
+def _mean(problem: ExactProblem, values: Sequence[Fraction], places: Sequence[int]) -> float | None:
+    """Return the mean over some intervals, weighted by their length; ``None`` if there are none."""
+    hours = sum(problem.durations_h[t] for t in places)
+    return float(sum(values[t] * problem.durations_h[t] for t in places) / hours) if places else None
 
 
 def moves(change: IntArray, names: ProvisioningProblem | Plan) -> Iterator[Move]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, CertificateKind, Node
+from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, CertificateKind, Leaf, Node
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.engine.columns import Mixture
 from hercules_opt.provisioning.engine.pricing import Priced, PriceSearch
@@ -52,7 +52,7 @@ def least_power(
     root = search.run(prices)
     bounds = [bound for bound in _leaf_bounds(root) if bound is not None]
     if not bounds:  # every leaf is empty
-        return Proof(Certificate("infeasible", None, _frozen(root)), None)
+        return Proof(Certificate("infeasible", None, _frozen(root, emptied=True)), None)
     bound = stated(max(Fraction(0), _next_multiple(min(bounds), interval.cost_unit)))
     return Proof(Certificate("bound", bound, _frozen(root)), search.best)
 
@@ -90,11 +90,19 @@ def _leaf_bounds(part: _Part) -> list[Fraction | None]:
     return [bound for child in part.parts for bound in _leaf_bounds(child)]
 
 
-def _frozen(part: _Part) -> Node:
+def _frozen(part: _Part, *, emptied: bool = False) -> Node:
+    """Return the tree of leaves; ``emptied``: they are to say only which models have no cover.
+
+    What the others cost at least includes power, which a proof of infeasibility leaves out.
+    """
     if part.parts is None or part.split is None:
-        return part.priced.leaf
+        leaf = part.priced.leaf
+        if not emptied:
+            return leaf
+        return Leaf(leaf.multipliers, tuple(None if least is None else 0.0 for least in leaf.least))
     model, server_type, count = part.split
-    return Branch(server_type, model, count, _frozen(part.parts[0]), _frozen(part.parts[1]))
+    parts = (_frozen(child, emptied=emptied) for child in part.parts)
+    return Branch(server_type, model, count, *parts)
 
 
 class _TreeSearch:

@@ -12,7 +12,7 @@ import numpy as np
 from hercules_opt.errors import InputError, Words, nearest_name
 from hercules_opt.problem.csv_files import CsvFile, read_csv
 from hercules_opt.provisioning.assembly import Terms, assemble
-from hercules_opt.provisioning.files.plan_files import PLAN_SCHEMA_VERSION
+from hercules_opt.provisioning.files.plan_files import GIVEN, PLAN_SCHEMA_VERSION
 from hercules_opt.provisioning.objectives import Levels, objective_text
 from hercules_opt.provisioning.plan import IntArray, Plan
 from hercules_opt.provisioning.policies.base import IntervalAnswer
@@ -114,7 +114,7 @@ def _given(problem: ProvisioningProblem, counts: IntArray) -> Plan:
     rows = [tuple(tuple(int(n) for n in column) for column in interval.T) for interval in counts]
     levels: Levels = ("power",) if problem.power_known else ("servers",)
     terms = Terms(
-        policy="given", solver="none", objective_name=objective_text(levels), requested_gap=0.0,
+        policy=GIVEN, solver="none", objective_name=objective_text(levels), requested_gap=0.0,
         time_limit_s=None, runtime_s=0.0, interrupted=False,
     )  # fmt: skip
     return assemble(problem, ExactProblem.of(problem, levels), [IntervalAnswer(row) for row in rows], terms)

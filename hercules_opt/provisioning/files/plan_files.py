@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -26,23 +28,37 @@ from hercules_opt.problem.files import read_json, write_text
 from hercules_opt.problem.provenance import Kind
 from hercules_opt.problem.validation import broken, input_error
 from hercules_opt.provisioning.certificate import MOST_DEPTH, Branch, Certificate, CertificateKind, Leaf, Node
-from hercules_opt.provisioning.plan import BoundSource, Plan, Status
+from hercules_opt.provisioning.objectives import OBJECTIVES, objective_levels, objective_text
+from hercules_opt.provisioning.plan import BoundSource, Plan, Status, StopReason
 from hercules_opt.provisioning.requirements import Requirements
 
 #: Names and versions of the layouts.
 PLAN_SCHEMA = "hercules-opt/plan"
 PLAN_SCHEMA_VERSION = 1
+#: What a plan of counts in a file says for its policy.
+GIVEN = "given"
+
+_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){2}[A-Za-z0-9.+-]{0,40}")
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 #: A figure that may be whole and too long for a float.
 Exact = Annotated[int, Field(ge=-(10**60), le=10**60)] | Number
+#: Seconds, or a share from 0 to 1.
+Seconds = Annotated[float, Field(allow_inf_nan=False, ge=0)]
+Share = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1)]
 Count = Annotated[int, Field(ge=-(10**12), le=10**12)]
 
 
 def _this_version(found: Any) -> Any:
     if type(found) is not int or found != PLAN_SCHEMA_VERSION:  # true and 1.0 equal 1
         raise broken(f"must be {PLAN_SCHEMA_VERSION}", found=found)
+    return found
+
+
+def _a_version(found: str) -> str:
+    if not _VERSION.fullmatch(found):
+        raise broken("must be a version such as 1.2.3", found=found)
     return found
 
 
@@ -116,14 +132,14 @@ class _IntervalLayout(_Layout):
 class _PlanLayout(_Layout):
     schema_name: Literal["hercules-opt/plan"] = Field(alias="schema")
     schema_version: Annotated[int, BeforeValidator(_this_version)]
-    version: str
+    version: Annotated[str, AfterValidator(_a_version)]
     policy: str
     solver: str
     objective_name: str
-    requested_gap: Number
-    time_limit_s: Number | None
-    runtime_s: Number
-    stopped_by: str | None
+    requested_gap: Share
+    time_limit_s: Seconds | None
+    runtime_s: Seconds
+    stopped_by: StopReason | None
     status: Status
     objective: Number | None
     bound: Number | None
@@ -179,6 +195,29 @@ def save_plan_csv(plan: Plan, path: str | Path) -> None:
 def _check_plan(plan: object) -> None:
     if not isinstance(plan, Plan):
         raise InputError("must be a Plan", where="plan", found=type(plan).__name__)
+    _check_names(plan.policy, plan.solver, plan.objective_name)
+
+
+def _check_names(policy: str, solver: str, objective_name: str) -> None:
+    """Raise unless the names are ours: only then is known what a plan was asked for."""
+    from hercules_opt.provisioning.policies import POLICIES
+
+    policies = (*POLICIES, GIVEN)
+    if policy not in policies:
+        rule = f"must be one of {', '.join(policies)}"
+        raise InputError(rule, key="policy", found=policy, hint=nearest_name(policy, policies))
+    solvers = (POLICIES[policy].solvers if policy in POLICIES else ()) or ("none",)
+    if solver not in solvers:
+        one_of = "one of " if len(solvers) > 1 else ""
+        rule = f"must be {one_of}{', '.join(solvers)} where the policy is {policy}"
+        raise InputError(rule, key="solver", found=solver, hint=nearest_name(solver, solvers))
+    try:
+        text = objective_text(objective_levels(objective_name))
+    except InputError as error:
+        rule = f"must be one of {', '.join(OBJECTIVES)}, or several with ', ' between"
+        raise InputError(rule, key="objective_name", found=objective_name, hint=error.hint) from None
+    if text != objective_name:
+        raise InputError(f"must be written {text!r}", key="objective_name", found=objective_name)
 
 
 def load_plan(path: str | Path) -> Plan:
@@ -195,6 +234,7 @@ def load_plan(path: str | Path) -> Plan:
 def plan_from_json(data: Any) -> Plan:
     """Build a plan from plain data; raise ``ValidationError`` or ``InputError`` if it is malformed."""
     layout = _PlanLayout.model_validate(data)
+    _check_names(layout.policy, layout.solver, layout.objective_name)
     for key in ("server_types", "models"):
         names = getattr(layout, key)
         twice = next((name for name in names if names.count(name) > 1), None)

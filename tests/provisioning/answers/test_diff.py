@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from provisioning_cases import medium_problem
+from rich.text import Text
 
 import hercules_opt as ho
 from hercules_opt.provisioning.answers.diff import moves
+from hercules_opt.reporting.diffs import diff_page
 
 TINY = ho.load_instance("tiny")
 
@@ -49,6 +51,25 @@ def test_power_servers_and_churn_by_hand(plan: ho.Plan) -> None:
     churn = ho.diff(TINY, None, plan, with_counts(plan, still)).churn[1]
     assert churn == ho.Churn(between_models=2, started=1, stopped=1)
     assert churn.total == 4
+
+
+def test_mean_power_is_also_said_of_what_both_cover(plan: ho.Plan) -> None:
+    """One plan leaves interval 0 without servers, then all of them."""
+    counts = plan.counts.copy()
+    counts[0] = 0
+    counts[2, 1] += [1, 0]
+    found = ho.diff(TINY, None, plan, with_counts(plan, counts))
+    assert found.uncovered == (0,)
+    assert found.mean_power_w == (400 - 270) / 4
+    assert found.mean_power_covered_w == 400 / 3
+    [line] = [
+        part.plain for part in diff_page(TINY, ("a", "b"), found) if isinstance(part, Text) and part.plain
+    ]
+    assert line.endswith("mean power +32.5 W over all, +133.3 W over the 3 that both plans cover.")
+    nothing = ho.diff(TINY, None, plan, with_counts(plan, np.zeros_like(counts)))
+    assert (nothing.uncovered, nothing.mean_power_covered_w) == ((0, 1, 2, 3), None)
+    page = " ".join(part.plain for part in diff_page(TINY, ("a", "b"), nothing) if isinstance(part, Text))
+    assert "W, though no interval is covered by both plans." in page
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -15,9 +15,11 @@ from provisioning_cases import (
 )
 
 import hercules_opt as ho
+from hercules_opt.provisioning.checking.check_certificate import check_infeasible
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.engine import cover_lists
-from hercules_opt.provisioning.programs.exact import ExactProblem
+from hercules_opt.provisioning.engine.branch_and_price import least_power
+from hercules_opt.provisioning.programs.exact import ExactProblem, exact_data
 from hercules_opt.provisioning.programs.interval_program import interval_program
 from hercules_opt.provisioning.solvers.covering import cover_exactly
 from hercules_opt.provisioning.solvers.scipy_highs import SciPyHighs
@@ -303,3 +305,16 @@ def test_many_medium_problems_match_the_compact_program():
         assert plan.status == ("infeasible" if least is None else "optimal"), seed
         assert least is None or plan.power_w[0] == least, seed
         assert ho.verify(problem, plan) == [], seed
+
+
+def test_a_tree_of_empty_leaves_is_a_proof_of_infeasibility():
+    """One model has no cover; what the other costs at least is in power, which such a proof leaves out."""
+    problem = ho.ProvisioningProblem(
+        [[10.0, 10.0], [10.0, np.nan]], [[50.0, 50.0], [40.0, 40.0]], [2, 3], [[25.0, 30.0]]
+    )
+    interval = ExactProblem.of(problem).intervals[0]
+    proof = least_power(interval, None, Effort(0.0))
+    assert proof.counts is None
+    assert proof.certificate is not None
+    assert proof.certificate.kind == "infeasible"
+    check_infeasible(exact_data(interval), proof.certificate)
