@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,7 +33,7 @@ from hercules_opt.simulation.intervals import (
 from hercules_opt.simulation.network import run_network
 from hercules_opt.simulation.saturation import saturation_of_trace
 from hercules_opt.simulation.server import CONFIDENCE, poisson_trace
-from hercules_opt.simulation.stages import FloatArray, Trace
+from hercules_opt.simulation.stages import FloatArray, SizeSampler, Trace
 
 #: Queries of the longest run, and pieces where a query has many.
 MOST_QUERIES, MOST_PIECES = 200_000, 2_000_000
@@ -204,10 +205,10 @@ class _Target:
         assert model.sla_ms is not None
         self.server, self.seed = server, seed
         self.sla_ms, self.allowed = model.sla_ms, 1.0 - model.sla_percentile / 100.0
-        probe = poisson_trace(1.0, server.sizes, 1000, seed)
+        probe = _unit_trace(server.sizes, 1000, seed)
         pieces = 1.0 if server.batch_items is None else float((-(-probe.items // server.batch_items)).mean())
         queries = int(min(MOST_QUERIES, MOST_PIECES / pieces))
-        self.trace = poisson_trace(1.0, server.sizes, queries, seed)
+        self.trace = _unit_trace(server.sizes, queries, seed)
         self.saturation_qps = saturation_of_trace(server.stages, self.trace, server.batch_items)
         self.steadiest_qps = (1.0 - math.sqrt(STEADY / _kept(queries))) * self.saturation_qps
 
@@ -245,6 +246,12 @@ class _Target:
         above, below = math.log(fails.late), math.log(holds.late)
         load = holds.qps + (fails.qps - holds.qps) * below / (below - above) - margin
         return min(max(load, holds.qps + margin), fails.qps - margin)
+
+
+@lru_cache(maxsize=16)
+def _unit_trace(sizes: SizeSampler, queries: int, seed: int) -> Trace:
+    """Return queries at one a second; servers of the same model see the same ones."""
+    return poisson_trace(1.0, sizes, queries, seed)
 
 
 def _kept(queries: int) -> float:

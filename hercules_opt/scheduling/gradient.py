@@ -1,7 +1,8 @@
 """Gradient search: ascend the throughput of relaxed schedules from many starts, round, polish on the lattice.
 
-All pairs of one placement are searched at once. Steps are pure functions of arrays; what is found for a
-pair depends on the pair, the settings and the seed alone.
+All pairs of one placement are searched at once, in two parts: ``climb`` gives local optima, and ``finish``
+looks further around those that can still become the best of their pair over all placements. Steps are pure
+functions of arrays; what is found for a pair depends on the pair, the settings and the seed alone.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ class GradientSettings:
         and starts at a third in the second round.
     polished
         Ascents whose ends are rounded, and polished on the lattice.
+    hopeful
+        A local optimum is searched further from where its throughput is at least this share of the best of
+        its pair over all placements.
     """
 
     starts: int = 12
@@ -51,6 +55,7 @@ class GradientSettings:
     last_steps: int = 6
     rate: float = 0.3
     polished: int = 2
+    hopeful: float = 0.9
 
 
 DEFAULT_SETTINGS = GradientSettings()
@@ -88,6 +93,19 @@ class Found(NamedTuple):
         return cls(np.concatenate([part.points for part in parts]), evaluation)
 
 
+class Ends(NamedTuple):
+    """Local optima: the task of each, shape (n,), and the schedules."""
+
+    rows: Integers
+    found: Found
+
+    def best_qps(self, tasks: int) -> Floats:
+        """Return the best throughput of each task, shape (tasks,)."""
+        best = np.zeros(tasks)
+        np.maximum.at(best, self.rows, self.found.evaluation.qps)
+        return best
+
+
 def gradient_search(
     evaluator: GradientEvaluator,
     tasks: Tasks,
@@ -96,6 +114,18 @@ def gradient_search(
     settings: GradientSettings = DEFAULT_SETTINGS,
 ) -> Found:
     """Return the best schedule found for each task."""
+    ends = climb(evaluator, tasks, seed=seed, settings=settings)
+    return finish(evaluator, tasks, ends, ends.best_qps(len(tasks.spaces)), settings=settings)
+
+
+def climb(
+    evaluator: GradientEvaluator,
+    tasks: Tasks,
+    *,
+    seed: int = 0,
+    settings: GradientSettings = DEFAULT_SETTINGS,
+) -> Ends:
+    """Return local optima of each task, at least one: ascended to, rounded, polished by near moves."""
     bounds, count = box(tasks.spaces), len(tasks.spaces)
     rows = np.repeat(np.arange(count), settings.starts)
     begun = starts(bounds, settings.starts, seed)
@@ -106,10 +136,34 @@ def gradient_search(
     best = best_rows(rows, climbed.merit, settings.polished)
     rows, ends = rows[best], points_at(climbed.coordinate[best])
     around = [surroundings(tasks.spaces[row], end) for row, end in zip(rows, ends, strict=True)]
-    polished = best_of(evaluator, tasks, rows, around)
-    for moves in (neighbours, distant, neighbours):
-        polished = polish(evaluator, tasks, rows, polished, moves)
-    return polished.take(best_rows(rows, polished.evaluation.merit, 1))
+    rounded = best_of(evaluator, tasks, rows, around)
+    polished = polish(evaluator, tasks, rows, rounded)
+    apart = np.sort(np.unique(np.column_stack([rows, polished.points]), axis=0, return_index=True)[1])
+    return Ends(rows[apart], polished.take(apart))
+
+
+def finish(
+    evaluator: Evaluator,
+    tasks: Tasks,
+    ends: Ends,
+    best_qps: Floats,
+    *,
+    settings: GradientSettings = DEFAULT_SETTINGS,
+) -> Found:
+    """Return the best schedule of each task, after far moves from the ends that may become their pair's best.
+
+    Parameters
+    ----------
+    best_qps
+        The best throughput of each task's pair over all placements, shape (tasks,); 0 where none serves.
+    """
+    rows, found = ends
+    hopeful = np.flatnonzero(found.evaluation.qps >= settings.hopeful * best_qps[rows])
+    further = found.take(hopeful)
+    for moves in (distant, neighbours):
+        further = polish(evaluator, tasks, rows[hopeful], further, moves)
+    rows, found = np.concatenate([rows[hopeful], rows]), Found.joined([further, found])
+    return found.take(best_rows(rows, found.evaluation.merit, 1))
 
 
 def starts(bounds: Box, count: int, seed: int) -> Floats:

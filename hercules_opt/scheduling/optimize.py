@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -21,16 +21,18 @@ from hercules_opt.problem.schedule import PLACEMENTS, Placement, Schedule
 from hercules_opt.problem.servers import ServerType
 from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation
 from hercules_opt.scheduling.exhaustive import exhaustive_search
-from hercules_opt.scheduling.gradient import Found, gradient_search
+from hercules_opt.scheduling.gradient import Ends, Found, climb, finish
 from hercules_opt.scheduling.programs import Kind, Layout, layout, prepare
 from hercules_opt.scheduling.refusal import no_core, refusal
-from hercules_opt.scheduling.space import Integers, Space, Tasks, placements, search_space
+from hercules_opt.scheduling.space import Floats, Integers, Space, Tasks, placements, search_space
 
 if TYPE_CHECKING:
     from hercules_opt.scheduling.predict import Prediction
 
 Method = Literal["gradient", "exhaustive"]
 Progress = Callable[[int, int], None]
+#: The best that was found for a pair, by placement.
+_Best = dict[Placement, tuple[Space, Found]]
 
 
 @dataclass(frozen=True)
@@ -105,40 +107,57 @@ def optimize_all(
 ) -> list[ScheduleResult]:
     """Return the best schedule of many pairs, searched side by side; a pair's result depends on it alone.
 
-    ``progress`` is called with the number of searches done, and how many there are.
+    ``progress`` is called with the number of parts of searches done, and how many there are.
     """
     if method not in get_args(Method):
         raise InputError("unknown method", found=method, hint=nearest_name(str(method), get_args(Method)))
     packed = [pack(server, model, efficiency) for server, model in pairs]
     offers = [placements(pair) for pair in packed]
     searches = sum(len(offer) for offer in offers)
-    best: list[dict[Placement, tuple[Space, Found]]] = [{} for _ in packed]
     evaluations: Integers = np.zeros(len(packed), dtype=np.int64)
     offered = _placements_of(offers)
     climbs = [_tasks(placement, packed, offers) for placement in offered]
-    total = searches * (1 if method == "gradient" else 2)
+    total = searches * (2 if method == "gradient" else 3)
     done = 0
     # Side by side: compiling and running a program both leave Python's lock.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
 
-        def run(search: Callable[[Tasks], _Searched], jobs: Sequence[Tasks]) -> None:
+        def each(search: Callable[..., tuple[Any, Integers]], *jobs: Sequence[Any]) -> Iterator[Any]:
             nonlocal done
-            for tasks, (found, spent) in zip(jobs, threads.map(search, jobs), strict=True):
+            for tasks, (outcome, spent) in zip(jobs[0], threads.map(search, *jobs), strict=True):
                 np.add(evaluations, spent, out=evaluations)
-                for place, row in enumerate(tasks.pair):
-                    one = found.take(slice(place, place + 1))
-                    best[row][tasks.placement] = (tasks.spaces[place], one)
                 done += len(tasks.pair)
                 if progress is not None:
                     progress(done, total)
+                yield outcome
 
-        for kind, program, each in _compilations(offered, packed):
-            threads.submit(prepare, kind, program, each)
-        run(partial(_climb, packed, seed), climbs)
+        for kind, program, one in _compilations(offered, packed):
+            threads.submit(prepare, kind, program, one)
+        ends = list(each(partial(_climb, packed, seed), climbs))
+        best_qps = _best_qps(len(packed), climbs, ends)
+        finished = list(each(partial(_finish, packed, best_qps), climbs, ends))
+        best = _by_pair(len(packed), climbs, finished)
         if method == "exhaustive":
-            climbed = [dict(entry) for entry in best]
-            run(partial(_list, packed, climbed), [one for tasks in climbs for one in tasks.apart()])
+            apart = [one for tasks in climbs for one in tasks.apart()]
+            best = _by_pair(len(packed), apart, list(each(partial(_list, packed, best), apart)))
     return _results(pairs, packed, best, evaluations, method, efficiency)
+
+
+def _best_qps(pairs: int, climbs: Sequence[Tasks], ends: Sequence[Ends]) -> Floats:
+    """Return the best throughput of each pair over all placements, shape (pairs,)."""
+    best = np.zeros(pairs)
+    for tasks, found in zip(climbs, ends, strict=True):
+        best[tasks.pair] = np.maximum(best[tasks.pair], found.best_qps(len(tasks.pair)))
+    return best
+
+
+def _by_pair(pairs: int, searches: Sequence[Tasks], found: Sequence[Found]) -> list[_Best]:
+    """Return what was found for each pair, by placement."""
+    best: list[_Best] = [{} for _ in range(pairs)]
+    for tasks, schedules in zip(searches, found, strict=True):
+        for place, row in enumerate(tasks.pair):
+            best[row][tasks.placement] = (tasks.spaces[place], schedules.take(slice(place, place + 1)))
+    return best
 
 
 def _placements_of(offers: Sequence[tuple[Placement, ...]]) -> list[Placement]:
@@ -163,18 +182,17 @@ def _tasks(placement: Placement, packed: Sequence[Pair], offers: Sequence[tuple[
     return Tasks(placement, np.array(rows, dtype=np.int64), spaces)
 
 
-#: What was found for each task, and the evaluations spent on each pair.
-_Searched = tuple[Found, Integers]
-
-
-def _climb(packed: Sequence[Pair], seed: int, tasks: Tasks) -> _Searched:
+def _climb(packed: Sequence[Pair], seed: int, tasks: Tasks) -> tuple[Ends, Integers]:
     evaluator = AnalyticalEvaluator(packed)
-    return gradient_search(evaluator, tasks, seed=seed), evaluator.evaluations
+    return climb(evaluator, tasks, seed=seed), evaluator.evaluations
 
 
-def _list(
-    packed: Sequence[Pair], climbed: Sequence[Mapping[Placement, tuple[Space, Found]]], tasks: Tasks
-) -> _Searched:
+def _finish(packed: Sequence[Pair], best_qps: Floats, tasks: Tasks, ends: Ends) -> tuple[Found, Integers]:
+    evaluator = AnalyticalEvaluator(packed)
+    return finish(evaluator, tasks, ends, best_qps[tasks.pair]), evaluator.evaluations
+
+
+def _list(packed: Sequence[Pair], climbed: Sequence[_Best], tasks: Tasks) -> tuple[Found, Integers]:
     """Look for something better than what was found for a pair with all placements."""
     evaluator = AnalyticalEvaluator(packed)
     rows = tasks.pair.tolist()
@@ -187,7 +205,7 @@ def _list(
 def _results(
     pairs: Sequence[tuple[ServerType, Model]],
     packed: Sequence[Pair],
-    best: Sequence[Mapping[Placement, tuple[Space, Found]]],
+    best: Sequence[_Best],
     evaluations: Integers,
     method: Method,
     efficiency: Efficiency,
@@ -216,7 +234,7 @@ def _results(
     return results
 
 
-def _chosen(found: Mapping[Placement, tuple[Space, Found]]) -> Schedule | None:
+def _chosen(found: _Best) -> Schedule | None:
     """Return the best schedule over all placements; the first of equals."""
     space, one = max(found.values(), key=lambda entry: float(entry[1].evaluation.qps[0]))
     return space.schedule(one.points[0]) if one.evaluation.qps[0] > 0.0 else None
@@ -237,7 +255,7 @@ def _predictions(
     return dict(zip(rows, found, strict=True))
 
 
-def _reason(pair: Pair, found: Mapping[Placement, tuple[Space, Found]]) -> str:
+def _reason(pair: Pair, found: _Best) -> str:
     if not found:
         return no_core()
     nearest: Evaluation = max(

@@ -36,7 +36,8 @@ def profile(
         Simulate each schedule at the rate found, and lower the rate to one that holds the latency target (see
         ``check``); the row says so, and keeps the cost model's rate beside it.
     progress
-        Called with the number of searches done and how many there are, then with that of schedules checked.
+        Called with the number of parts of searches done and how many there are, then with that of schedules
+        checked.
 
     Raises
     ------

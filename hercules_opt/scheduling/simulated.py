@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
 
 from hercules_opt.hardware.packing import Pair
-from hercules_opt.problem.models import Model
+from hercules_opt.problem.models import Model, QuerySize
 from hercules_opt.problem.schedule import Schedule
 from hercules_opt.scheduling.programs import detail
 from hercules_opt.scheduling.schedules import located
@@ -73,9 +73,13 @@ def _server(pair: Pair, model: Model, schedule: Schedule) -> SimulatedServer:
             _shapes(schedule), found.service_times[first:], strict=False
         )
     )
-    return SimulatedServer(
-        stages, schedule.batch_size, partial(sample_sizes, model.query_size), float(found.memory)
-    )
+    return SimulatedServer(stages, schedule.batch_size, _sampler(model.query_size), float(found.memory))
+
+
+@lru_cache
+def _sampler(query_size: QuerySize) -> SizeSampler:
+    """Return the same sampler for the same sizes, so that what is drawn with it can be kept."""
+    return partial(sample_sizes, query_size)
 
 
 def _shapes(schedule: Schedule) -> list[tuple[str, int, int]]:
