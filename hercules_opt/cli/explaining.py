@@ -18,13 +18,7 @@ EXPLAIN_S = 60.0
 def explained(
     problem: ProvisioningProblem, plan: Plan, time_limit_s: float | None = None
 ) -> Explanation | None:
-    """Return why a plan does not cover every interval; ``None`` if it does, or was cut short itself.
-
-    Nor is there an answer for plans with fixed counts or a cap on power.
-    """
-    required = plan.requirements
-    if required.fixed or required.power_cap_w is not None:
-        return None
+    """Return why a plan does not cover every interval; ``None`` if it does, or was cut short itself."""
     if plan.covered.all() or plan.stopped_by is not None:
         return None
     from hercules_opt.provisioning.answers.explain import explain

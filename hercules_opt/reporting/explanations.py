@@ -102,6 +102,10 @@ def _lines(explanation: Explanation) -> list[str]:
     if explanation.unserved:
         names = ", ".join(explanation.unserved)
         lines.append(f"No server type can serve {names}: the efficiency table has no rate for it.")
+    covered = tuple(entry.interval for entry in explanation.shortfalls if not entry.total_qps)
+    if covered:  # what is short is servers
+        text = "the loads can be covered, but not with the minimum servers as well."
+        lines.append(f"Interval {_listed(covered)}: {text}")
     if explanation.coverable:
         lines.append(
             f"Interval {_listed(explanation.coverable)} can be covered, though this plan does not: policy "

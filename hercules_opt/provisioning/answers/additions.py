@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
-from hercules_opt.provisioning.answers.coverable import coverable
+from hercules_opt.provisioning.answers.coverable import Asked, coverable
 from hercules_opt.provisioning.checking.check_certificate import CertificateError, proven_bound_w
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.engine.branch_and_price import least_power
@@ -35,27 +35,26 @@ class FewestServers:
     label: Label
 
 
-def fewest_servers(
-    intervals: Sequence[ExactInterval], types: Sequence[int], effort: Effort
-) -> FewestServers | None:
+def fewest_servers(intervals: Sequence[Asked], types: Sequence[int], effort: Effort) -> FewestServers | None:
     """Return the fewest added servers of some types that repair all intervals; ``None`` if not decided.
 
-    Intervals come with the hardest first; they share rates and availability.
+    Intervals come with the hardest first.
     """
     most = _most_useful(intervals, types)
-    wider = [_wider(interval, most) for interval in intervals]
-    program = _day_program(wider, intervals[0], most)
+    wider = [_wider(entry, most) for entry in intervals]
+    program = _day_program(wider, most)
     if program is None:
         return FewestServers(None, 0, "proven")
     solved = solve_exactly(program, effort)
     if solved.values is None:
         if not solved.infeasible:
             return None
-        proven = any(coverable(interval, effort).certificate is not None for interval in wider)
+        proven = any(coverable(entry, effort).certificate is not None for entry in wider)
         return FewestServers(None, 0, "proven" if proven else "claimed")
     added = tuple(int(value) for value in solved.values[: len(most)])
     total, at_least = sum(added), 0
-    for interval, counts in zip(intervals, _counts(wider, solved.values[len(most) :]), strict=True):
+    for entry, counts in zip(intervals, _counts(wider, solved.values[len(most) :]), strict=True):
+        interval = entry.interval
         at_least = max(at_least, _fewest_alone(interval, most, _split(counts, interval.available), effort))
         if at_least >= total:
             return FewestServers(added, total, "proven")
@@ -63,11 +62,11 @@ def fewest_servers(
     return FewestServers(added, at_least, "claimed" if is_claimed else "found")
 
 
-def _counts(wider: Sequence[ExactInterval], values: Values) -> Iterator[Rows]:
+def _counts(wider: Sequence[Asked], values: Values) -> Iterator[Rows]:
     """Yield the counts of each interval out of the values behind the added servers."""
     first = 0
-    for interval in wider:
-        built = interval_program(interval)
+    for entry in wider:
+        built = interval_program(entry.interval, limits=entry.limits)
         assert built is not None  # the program of the day was built from it
         yield built.counts(values[first:])
         first += len(built.pairs)
@@ -84,36 +83,34 @@ def _split(counts: Rows, available: Sequence[int]) -> Rows:
     return tuple(rows)
 
 
-def _most_useful(intervals: Sequence[ExactInterval], types: Sequence[int]) -> tuple[int, ...]:
+def _most_useful(intervals: Sequence[Asked], types: Sequence[int]) -> tuple[int, ...]:
     """Return how many added servers of each type could be of use at most."""
-    most = [0] * len(intervals[0].available)
+    most = [0] * len(intervals[0].interval.available)
     for h in types:
-        needed = max(
-            sum(
-                -(-need // interval.rates[m][h])
-                for m, need in enumerate(interval.needs)
-                if interval.rates[m][h]
-            )
-            for interval in intervals
-        )
-        most[h] = min(needed, MAX_AVAILABLE - intervals[0].available[h])
+        needed = max(_alone(entry, h) for entry in intervals)
+        most[h] = min(needed, MAX_AVAILABLE - max(entry.interval.available[h] for entry in intervals))
     return tuple(most)
 
 
-def _wider(interval: ExactInterval, most: Sequence[int]) -> ExactInterval:
-    available = tuple(count + more for count, more in zip(interval.available, most, strict=True))
-    return replace(interval, available=available)
+def _alone(entry: Asked, server_type: int) -> int:
+    """Return how many servers of one type do all that it can do."""
+    rates = [row[server_type] for row in entry.interval.rates]
+    figures = zip(entry.interval.needs, rates, entry.limits.fewest, strict=True)
+    return sum(max(-(-need // rate), least) for need, rate, least in figures if rate)
 
 
-def _day_program(
-    wider: Sequence[ExactInterval], narrow: ExactInterval, most: Sequence[int]
-) -> Program | None:
+def _wider(entry: Asked, most: Sequence[int]) -> Asked:
+    available = tuple(count + more for count, more in zip(entry.interval.available, most, strict=True))
+    return replace(entry, interval=replace(entry.interval, available=available))
+
+
+def _day_program(wider: Sequence[Asked], most: Sequence[int]) -> Program | None:
     """Return the program of fewest added servers; its first columns are the added servers of each type."""
     columns = [Column(f"added[type{h + 1}]", 0, count, 1) for h, count in enumerate(most)]
     rows: list[Row] = []
-    for t, interval in enumerate(wider):
-        labels = Labels.numbered(interval)
-        built = interval_program(interval, labels=labels)
+    for t, entry in enumerate(wider):
+        labels = Labels.numbered(entry.interval)
+        built = interval_program(entry.interval, labels=labels, limits=entry.limits)
         if built is None:
             return None
         first = len(columns)
@@ -124,7 +121,8 @@ def _day_program(
             shifted = replace(row, name=f"{row.name}@{t}", entries=entries)
             if row.name in types:
                 h = types[row.name]
-                shifted = replace(shifted, entries=(*entries, (h, -1)), high=narrow.available[h])
+                there = entry.interval.available[h] - most[h]
+                shifted = replace(shifted, entries=(*entries, (h, -1)), high=there)
             rows.append(shifted)
     return Program(tuple(columns), tuple(rows))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from hercules_opt.provisioning.certificate import Certificate
 from hercules_opt.provisioning.checking.check_certificate import CertificateError, check_infeasible
@@ -11,7 +13,39 @@ from hercules_opt.provisioning.engine.branch_and_price import prove_infeasible
 from hercules_opt.provisioning.engine.shortfall import least_shortfall
 from hercules_opt.provisioning.policies.greedy import Greedy
 from hercules_opt.provisioning.programs.exact import ExactInterval, Rows, exact_data
+from hercules_opt.provisioning.programs.limits import Limits
 from hercules_opt.provisioning.solvers.covering import cover_exactly
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What counts of one interval are asked for.
+
+    Parameters
+    ----------
+    interval
+        Needs and servers beside the fixed counts.
+    limits
+        What counts must keep to besides.
+    beside
+        Coverage of each model by the fixed counts, in its own unit.
+    """
+
+    interval: ExactInterval
+    limits: Limits
+    beside: tuple[Fraction, ...]
+
+    def load(self, model: int) -> Fraction:
+        """Return a model's required load, where it is more than the fixed counts cover."""
+        return self.interval.required[model] + self.beside[model]
+
+    def solved_by(self, counts: Rows) -> bool:
+        """Return whether counts cover and keep to the limits."""
+        return self.interval.solved_by(counts) and self.limits.kept_by(counts)
+
+    def with_needs(self, needs: Sequence[int]) -> Asked:
+        """Return the same with other needs."""
+        return replace(self, interval=self.interval.with_needs(needs))
 
 
 @dataclass(frozen=True)
@@ -27,22 +61,23 @@ class Coverable:
     certificate: Certificate | None = None
 
 
-def coverable(interval: ExactInterval, effort: Effort) -> Coverable:
-    """Decide one interval, whatever the power."""
+def coverable(asked: Asked, effort: Effort) -> Coverable:
+    """Decide one interval, whatever the cost."""
+    interval, limits = asked.interval, asked.limits
     greedy = Greedy().solve(interval, effort).counts
-    if interval.solved_by(greedy):
+    if asked.solved_by(greedy):
         return Coverable(greedy)
-    closest = None if effort.expired else least_shortfall(interval, effort.remaining_s)
-    if closest is not None and interval.solved_by(closest):
+    closest = None if effort.expired else least_shortfall(interval, effort.remaining_s, limits=limits)
+    if closest is not None and asked.solved_by(closest):
         return Coverable(closest)
     proof = prove_infeasible(interval, effort)
-    if proof.counts is not None:
+    if proof.counts is not None and limits.kept_by(proof.counts):
         return Coverable(proof.counts)
     if proof.certificate is not None and proves_infeasible(interval, proof.certificate):
         return Coverable(None, True, proof.certificate)
     if effort.expired:
         return Coverable()
-    found = cover_exactly(interval, effort)
+    found = cover_exactly(interval, effort, limits=limits)
     return Coverable(found.counts, found.infeasible)
 
 

@@ -11,12 +11,12 @@ from hercules_opt.errors import InputError, check_number
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.answers.additions import FewestServers, Label, fewest_servers
-from hercules_opt.provisioning.answers.coverable import coverable, proves_infeasible
+from hercules_opt.provisioning.answers.coverable import Asked, coverable, proves_infeasible
 from hercules_opt.provisioning.answers.load_cuts import LargestFactor, carries, largest_factor
 from hercules_opt.provisioning.checking.check_certificate import CertificateError, proven_shortfall_qps
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.engine.least_missing import least_missing, missed_qps
-from hercules_opt.provisioning.engine.shortfall import least_shortfall
+from hercules_opt.provisioning.engine.shortfall import least_shortfall_within
 from hercules_opt.provisioning.plan import OPTIMAL_GAP, Plan
 from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
 from hercules_opt.provisioning.programs.exact import (
@@ -155,7 +155,7 @@ def explain(
     """Say which intervals nothing covers, how many QPS they miss, and the smallest change that repairs them.
 
     ``explain(instance, table, plan)`` or ``explain(problem, plan)``; without a plan every interval is looked
-    at, else those that it does not cover, with the pairs that its requirements leave. Every answer is checked
+    at, else those that it does not cover, within its requirements. Every answer is checked
     in exact arithmetic and says who vouches for it.
 
     Parameters
@@ -183,22 +183,11 @@ def explain(
     if plan is not None and plan.counts.shape != data.shape:
         rule = f"is a plan of another problem: its counts have shape {plan.counts.shape}, not {data.shape}"
         raise InputError(rule, where="plan")
-    if plan is not None:
-        data = _required(data, plan)
     return _Search(data, plan, Effort.within(0.0, time_limit_s), progress).run()
 
 
 #: What the questions of all servers or all loads weigh when time is shared, and those of one model's load.
 _WHOLE, _CUT = 6, 2
-
-
-def _required(problem: ProvisioningProblem, plan: Plan) -> ProvisioningProblem:
-    """Return the problem as the plan's requirements narrow it."""
-    required = plan.requirements
-    if required.fixed or required.power_cap_w is not None:
-        rule = "must be a plan without fixed counts and without a cap on power: these are not explained"
-        raise InputError(rule, where="plan")
-    return problem if required.empty else required.narrowed(problem)
 
 
 class _Search:
@@ -213,7 +202,14 @@ class _Search:
         self.progress = progress
         self.done = self.total = 0
         # Nothing is minimized but shortfalls and servers; powers may be unknown.
-        self.exact = ExactProblem.of(problem, ("servers",))
+        self.exact = ExactProblem.of(problem, ("servers",), None if plan is None else plan.requirements)
+        self.asked = [self._what_is_asked(t) for t in range(len(self.exact.intervals))]
+
+    def _what_is_asked(self, t: int) -> Asked:
+        interval = self.exact.intervals[t]
+        loads = zip(self.exact.required_qps[t], interval.weights, interval.required, strict=True)
+        beside = tuple(qps / unit - left for qps, unit, left in loads)
+        return Asked(interval, self.exact.limits[t], beside)
 
     def run(self) -> Explanation:
         suspects = list(range(len(self.exact.intervals)))
@@ -245,15 +241,15 @@ class _Search:
         fine: list[int] = []
         undecided: list[int] = []
         short: list[int] = []
-        known: dict[ExactInterval, list[int]] = {}
+        known: dict[Asked, list[int]] = {}
         for t in suspects:
-            interval = self.exact.intervals[t]
-            if interval not in known:
-                known[interval] = short
+            asked = self.asked[t]
+            if asked not in known:
+                known[asked] = short
                 if not self._plan_proves(t):
-                    answer = coverable(interval, self._share())
-                    known[interval] = fine if answer.counts else short if answer.infeasible else undecided
-            known[interval].append(t)
+                    answer = coverable(asked, self._share())
+                    known[asked] = fine if answer.counts else short if answer.infeasible else undecided
+            known[asked].append(t)
             self._step()
         return fine, undecided, short
 
@@ -262,39 +258,35 @@ class _Search:
         return certificate is not None and proves_infeasible(self.exact.intervals[t], certificate)
 
     def _shortfall(self, t: int) -> Shortfall:
-        interval, effort = self.exact.intervals[t], self._share()
-        counts = least_shortfall(interval, effort.remaining_s) or self._nothing(interval)
+        interval, limits, effort = self.exact.intervals[t], self.exact.limits[t], self._share()
+        counts = least_shortfall_within(interval, limits, effort) or self._nothing(interval)
         missing = least_missing(interval, counts, Effort(OPTIMAL_GAP, effort.deadline_s))
+        if limits.kept_by(missing.counts):
+            counts = missing.counts
+        missed = missed_qps(interval, counts)
+        total = sum(missed, Fraction(0))
         self._step()
         try:
             at_least = proven_shortfall_qps(exact_data(interval), missing.certificate)
         except CertificateError:
             at_least = Fraction(0)
-        by_model = {
-            name: float(qps)
-            for name, qps in zip(self.problem.models, missed_qps(interval, missing.counts), strict=True)
-            if qps
-        }
-        close = missing.qps - at_least <= missing.qps * Fraction(repr(OPTIMAL_GAP))
-        return Shortfall(
-            t, by_model, float(missing.qps), float_at_most(at_least), "proven" if close else "found"
-        )
+        by_model = {name: float(qps) for name, qps in zip(self.problem.models, missed, strict=True) if qps}
+        close = total - at_least <= total * Fraction(repr(OPTIMAL_GAP))
+        return Shortfall(t, by_model, float(total), float_at_most(at_least), "proven" if close else "found")
 
     @staticmethod
     def _nothing(interval: ExactInterval) -> Rows:
         return ((0,) * len(interval.available),) * len(interval.needs)
 
     def _hardest(self, shortfalls: Sequence[Shortfall]) -> list[int]:
-        """Return the intervals whose loads no other one's reach, in the given order."""
+        """Return the intervals of which no other one asks as much or more, in the given order."""
+        short = [self.asked[entry.interval] for entry in shortfalls]
         kept: list[int] = []
-        for t in [entry.interval for entry in shortfalls]:
-            loads = self.exact.required_qps[t]
-            others = [self.exact.required_qps[entry.interval] for entry in shortfalls if entry.interval != t]
-            above = [other for other in others if all(a <= b for a, b in zip(loads, other, strict=True))]
-            if all(other == loads for other in above) and loads not in map(
-                self.exact.required_qps.__getitem__, kept
-            ):
-                kept.append(t)
+        for entry in shortfalls:
+            own = self.asked[entry.interval]
+            more = [other for other in short if other != own and _asks_for_all(other, own)]
+            if not more and own not in [self.asked[t] for t in kept]:
+                kept.append(entry.interval)
         return kept
 
     def _unserved(self, short: Sequence[int]) -> Iterator[str]:
@@ -303,7 +295,7 @@ class _Search:
                 yield name
 
     def _addition(self, hardest: Sequence[int], types: Sequence[int], weight: int) -> Addition | None:
-        intervals = [self.exact.intervals[t] for t in hardest]
+        intervals = [self.asked[t] for t in hardest]
         found = None
         if intervals and not self.effort.expired:
             found = fewest_servers(intervals, types, self._share(weight))
@@ -326,13 +318,13 @@ class _Search:
         if not any(self.exact.required_qps[t][m] for t in hardest for m in models):
             return None
         for t in hardest:
-            interval = self.exact.intervals[t]
+            asked = self.asked[t]
             if effort.expired:
                 return None
             factor = None if binding is None else binding[1].factor
-            if factor is not None and carries(interval, models, factor, effort):
+            if factor is not None and carries(asked, models, factor, effort):
                 continue
-            found = largest_factor(interval, models, effort)
+            found = largest_factor(asked, models, effort)
             if found.factor is None:
                 binding = t, found
                 break
@@ -354,6 +346,17 @@ class _Search:
         self.done += weight
         if self.progress is not None:
             self.progress(self.done, self.total)
+
+
+def _asks_for_all(one: Asked, other: Asked) -> bool:
+    """Return whether one interval asks for all that another does, and neither has anything of its own."""
+    same = (
+        one.interval.rates == other.interval.rates
+        and one.interval.available == other.interval.available
+        and (one.limits, one.beside) == (other.limits, other.beside)
+    )
+    needs = zip(one.interval.required, other.interval.required, strict=True)
+    return same and all(mine >= theirs for mine, theirs in needs)
 
 
 def _fewest(additions: Sequence[Addition | None], infeasible: bool) -> Addition | None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from hercules_opt.provisioning.answers.additions import Label
-from hercules_opt.provisioning.answers.coverable import Coverable, coverable
+from hercules_opt.provisioning.answers.coverable import Asked, Coverable, coverable
 from hercules_opt.provisioning.effort import Effort
-from hercules_opt.provisioning.programs.exact import ExactInterval, Rows
+from hercules_opt.provisioning.programs.exact import Rows
 from hercules_opt.provisioning.programs.interval_program import interval_program
 from hercules_opt.provisioning.programs.program import Column, Figure, Program, Row
 from hercules_opt.provisioning.solvers.scipy_highs import SciPyHighs
@@ -31,60 +31,60 @@ class LargestFactor:
     label: Label
 
 
-def largest_factor(interval: ExactInterval, models: Sequence[int], effort: Effort) -> LargestFactor:
+def largest_factor(asked: Asked, models: Sequence[int], effort: Effort) -> LargestFactor:
     """Return the largest factor on the loads of ``models`` at which an interval can be covered.
 
     Where that is not decided, it is the largest that was found.
     """
-    loaded = [m for m in models if interval.needs[m] > 0]
-    nothing = coverable(_scaled(interval, loaded, Fraction(0)), effort)
+    loaded = [m for m in models if asked.interval.needs[m] > 0]
+    nothing = coverable(_scaled(asked, loaded, Fraction(0)), effort)
     if nothing.counts is None:
         return LargestFactor(None, _label(nothing))
-    factor = _carried(interval, loaded, nothing.counts)
-    proposed = _proposed(interval, loaded, effort)
+    factor = _carried(asked, loaded, nothing.counts)
+    proposed = _proposed(asked, loaded, effort)
     if proposed is not None:
-        factor = max(factor, _carried(interval, loaded, proposed))
+        factor = max(factor, _carried(asked, loaded, proposed))
     for _ in range(_MOST_STEPS):
         if factor >= 1 or effort.expired:
             break
-        more = coverable(_above(interval, loaded, factor), effort)
+        more = coverable(_above(asked, loaded, factor), effort)
         if more.counts is None:
             return LargestFactor(factor, _label(more))
-        factor = _carried(interval, loaded, more.counts)
+        factor = _carried(asked, loaded, more.counts)
     return LargestFactor(factor, "proven" if factor >= 1 else "found")
 
 
-def carries(interval: ExactInterval, models: Sequence[int], factor: Fraction, effort: Effort) -> bool:
+def carries(asked: Asked, models: Sequence[int], factor: Fraction, effort: Effort) -> bool:
     """Return whether an interval is known to be coverable with the loads of ``models`` at a factor."""
-    return coverable(_scaled(interval, models, factor), effort).counts is not None
+    return coverable(_scaled(asked, models, factor), effort).counts is not None
 
 
-def _scaled(interval: ExactInterval, models: Sequence[int], factor: Fraction) -> ExactInterval:
-    needs = list(interval.needs)
+def _scaled(asked: Asked, models: Sequence[int], factor: Fraction) -> Asked:
+    needs = list(asked.interval.needs)
     for m in models:
-        needs[m] = math.ceil(interval.required[m] * factor)
-    return interval.with_needs(needs)
+        needs[m] = max(0, math.ceil(asked.load(m) * factor - asked.beside[m]))
+    return asked.with_needs(needs)
 
 
-def _above(interval: ExactInterval, models: Sequence[int], factor: Fraction) -> ExactInterval:
+def _above(asked: Asked, models: Sequence[int], factor: Fraction) -> Asked:
     """Return the interval with every load of ``models`` as any larger factor would at least need."""
-    needs = list(interval.needs)
+    needs = list(asked.interval.needs)
     for m in models:
-        needs[m] = math.floor(interval.required[m] * factor) + 1
-    return interval.with_needs(needs)
+        needs[m] = max(0, math.floor(asked.load(m) * factor - asked.beside[m]) + 1)
+    return asked.with_needs(needs)
 
 
-def _carried(interval: ExactInterval, models: Sequence[int], counts: Rows) -> Fraction:
+def _carried(asked: Asked, models: Sequence[int], counts: Rows) -> Fraction:
     """Return the factor that counts carry; 0 if another model is not covered."""
-    if any(m not in models for m in interval.short_models(counts)):
+    if any(m not in models for m in asked.interval.short_models(counts)):
         return Fraction(0)
-    reached = [interval.coverage(m, counts[m]) / interval.required[m] for m in models]
+    reached = [(asked.interval.coverage(m, counts[m]) + asked.beside[m]) / asked.load(m) for m in models]
     return min([Fraction(1), *reached])
 
 
-def _proposed(interval: ExactInterval, models: Sequence[int], effort: Effort) -> Rows | None:
+def _proposed(asked: Asked, models: Sequence[int], effort: Effort) -> Rows | None:
     """Return the solver's counts for the largest factor, to its tolerance."""
-    built = interval_program(interval)
+    built = interval_program(asked.interval, limits=asked.limits)
     if built is None:
         return None
     names = {f"cover[model{m + 1}]": m for m in models}
@@ -93,14 +93,16 @@ def _proposed(interval: ExactInterval, models: Sequence[int], effort: Effort) ->
     rows = []
     for row in built.program.rows:
         if row.name in names:
-            size = interval.required[names[row.name]] / 10_000
+            m = names[row.name]
+            size = asked.load(m) / 10_000
             entries: list[tuple[int, Figure]] = [(place, entry / size) for place, entry in row.entries]
-            row = Row(row.name, (*entries, (share, -10_000)), low=0)
+            row = Row(row.name, (*entries, (share, -10_000)), low=-asked.beside[m] / size)
         rows.append(row)
     program = Program((*columns, Column("factor", 0, 1, -1, whole=False)), tuple(rows))
     answer = SciPyHighs().solve(program, _GAP, effort.remaining_s)
     counts = None if answer.values is None else built.counts(answer.values)
-    return counts if counts is not None and interval.fits(counts) else None
+    fits = counts is not None and asked.interval.fits(counts) and asked.limits.kept_by(counts)
+    return counts if fits else None
 
 
 def _label(answer: Coverable) -> Label:

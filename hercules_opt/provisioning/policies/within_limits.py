@@ -14,6 +14,7 @@ from fractions import Fraction
 from hercules_opt.provisioning.certificate import Certificate
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.engine.branch_and_price import least_power
+from hercules_opt.provisioning.engine.shortfall import least_shortfall_within
 from hercules_opt.provisioning.policies.base import IntervalAnswer, Policy
 from hercules_opt.provisioning.policies.hercules import Hercules
 from hercules_opt.provisioning.policies.whole_program import WholeProgram
@@ -26,13 +27,9 @@ from hercules_opt.provisioning.programs.exact import (
     common_unit,
     exact,
 )
-from hercules_opt.provisioning.programs.interval_program import shortfall_program
 from hercules_opt.provisioning.programs.limits import Limits, Total
 from hercules_opt.provisioning.solvers import SOLVERS
 from hercules_opt.provisioning.solvers.falling_over import first_that_works
-from hercules_opt.provisioning.solvers.scipy_highs import SciPyHighs
-
-_GAP = 1e-9
 
 
 def within_limits(
@@ -51,18 +48,18 @@ def within_limits(
     if not isinstance(policy, Hercules | WholeProgram):
         return replace(answer, counts=close)
     if answer.infeasible:
-        return replace(answer, counts=_least_short(data, limits, effort) or close)
+        return replace(answer, counts=least_shortfall_within(data, limits, effort) or close)
     known = [close] if data.solved_by(close) and limits.kept_by(close) else []
     if isinstance(policy, Hercules) and limits.cap is not None and not known:
         certificate = _least_drawn(problem, data, limits.cap, answer, effort)
         least_w = None if certificate is None else certificate.bound
         if least_w is not None and exact(least_w) > limits.cap.most:
-            counts = _least_short(data, limits, effort) or close
+            counts = least_shortfall_within(data, limits, effort) or close
             return IntervalAnswer(counts, certificate=certificate, infeasible=True)
     names = (policy.solver,) if isinstance(policy, WholeProgram) else tuple(SOLVERS)
     found = _solved(problem, data, limits, known, names, effort)
     if found.infeasible:
-        return replace(found, counts=_least_short(data, limits, effort) or close)
+        return replace(found, counts=least_shortfall_within(data, limits, effort) or close)
     if not found.counts:
         return replace(found, counts=known[0] if known else close)
     return replace(found, certificate=answer.certificate)
@@ -156,19 +153,3 @@ def _trimmed(limits: Limits, counts: Rows) -> Rows:
             rows[m][h] -= dropped
             over -= dropped * powers[m][h]
     return tuple(map(tuple, rows))
-
-
-def _least_short(interval: ExactInterval, limits: Limits, effort: Effort) -> Rows | None:
-    """Return the solver's counts of the least total shortfall within the limits, ``None`` if it finds none.
-
-    Where no counts keep to the minimum servers, these are not asked for.
-    """
-    for asked in (limits, replace(limits, fewest=(0,) * len(limits.fewest))):
-        built = shortfall_program(interval, limits=asked)
-        if not built.pairs or effort.expired:
-            return None
-        answer = SciPyHighs().solve(built.program, _GAP, effort.remaining_s)
-        counts = None if answer.values is None else built.counts(answer.values)
-        if counts is not None and interval.fits(counts) and asked.kept_by(counts):
-            return counts
-    return None

@@ -9,12 +9,14 @@ from itertools import product
 import numpy as np
 import pytest
 from provisioning_cases import brute_force_w, least_shortfall_qps, medium_problem, text_value, tiny_problem
+from rich.text import Text
 
 import hercules_opt as ho
 from hercules_opt.provisioning.checking.check_certificate import CertificateError, proven_shortfall_qps
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.engine.least_missing import least_missing
 from hercules_opt.provisioning.programs.exact import ExactProblem, exact_data
+from hercules_opt.reporting.explanations import explanation_page
 
 TINY = ho.load_instance("tiny")
 
@@ -272,7 +274,7 @@ def test_a_time_limit_says_so_and_claims_nothing() -> None:
 
 
 def test_requirements_are_kept_to() -> None:
-    """Without gpu for ranking, 900 QPS take 9 cpu; 6 are there. Fixed counts are refused."""
+    """Without gpu for ranking, 900 QPS take 9 cpu; 6 are there. A pair fixed at 0 is as good as forbidden."""
     required = ho.Requirements(forbid=[("gpu", "ranking")])
     plan = ho.provision(TINY, requirements=required)
     explanation = ho.explain(TINY, None, plan)
@@ -284,11 +286,49 @@ def test_requirements_are_kept_to() -> None:
     least = ho.provision(busy_tiny(), requirements=fixed, allow_shortfall=True)
     assert least.misses_least
     assert ho.verify(busy_tiny(), least) == []
-    with pytest.raises(ho.InputError) as error:
-        ho.explain(busy_tiny(), least)
-    assert str(error.value) == (
-        "plan: must be a plan without fixed counts and without a cap on power: these are not explained"
-    )
+    forbidden = ho.provision(busy_tiny(), requirements=required)
+    assert ho.explain(busy_tiny(), least) == ho.explain(busy_tiny(), forbidden)
+
+
+#: tiny's types, one interval: cpu serve 100 and 150 QPS at 150 and 120 W, of which there are 4.
+LIMITED = ho.ProvisioningProblem([[100.0, 150.0]], [[150.0, 120.0]], [4], [[250.0, 100.0]])
+
+
+def test_a_cap_on_power_is_explained() -> None:
+    """3 and 1 servers draw 570 W; within 500 W there are 2 and 1, or 3 and none."""
+    plan = ho.provision(LIMITED, requirements=ho.Requirements(power_cap_w=500))
+    found = ho.explain(LIMITED, plan)
+    assert [entry.total_qps for entry in found.shortfalls] == [50.0]
+    assert found.addition is not None
+    assert found.addition.servers is None  # more servers draw no less
+    cuts = {name: cut.factor for name, cut in found.by_model.items()}
+    assert cuts == {"model1": 0.8, "model2": 0.0}
+
+
+def test_minimum_servers_are_explained() -> None:
+    """The loads can be covered, but six servers are asked for and four are there; no smaller load helps."""
+    asked = ho.Requirements(at_least={"model1": 3, "model2": 3})
+    found = ho.explain(LIMITED, ho.provision(LIMITED, requirements=asked))
+    assert [entry.total_qps for entry in found.shortfalls] == [0.0]
+    assert found.addition is not None
+    assert found.addition.total == 2
+    assert found.all_loads is not None
+    assert found.all_loads.factor is None
+    page = explanation_page(TINY, found)
+    text = " ".join(part.plain for part in page if isinstance(part, Text))
+    assert "Interval 0: the loads can be covered, but not with the minimum servers as well." in text
+
+
+def test_fixed_counts_carry_their_part_of_a_load() -> None:
+    """Two of four servers are fixed for the second model; the first gets 200 of 250 QPS, 80 %."""
+    asked = ho.Requirements(fixed={("type1", "model2"): 2})
+    problem = LIMITED.replace(load_qps=[[250.0, 300.0]])
+    found = ho.explain(problem, ho.provision(problem, requirements=asked))
+    assert [entry.by_model for entry in found.shortfalls] == [{"model1": 50.0}]
+    assert found.addition is not None
+    assert (found.addition.total, found.addition.label) == (1, "proven")
+    assert found.by_model["model1"].factor == 0.8
+    assert found.by_model["model2"].factor is None  # its servers are not to be had
 
 
 def test_bad_arguments_are_refused_in_words() -> None:
