@@ -9,12 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from hercules_opt.cli.errors import ExitCode
-from hercules_opt.cli.files import read_problem
+from hercules_opt.cli.files import read_problem, read_requirements
 from hercules_opt.cli.options import (
     DEFAULT_GAP,
     GapOption,
     InstanceArgument,
     JsonOption,
+    PowerCapOption,
+    RequirementsOption,
     TableOption,
     TimeLimitOption,
 )
@@ -46,6 +48,8 @@ def what_if(
         list[str] | None,
         typer.Option(metavar="[MODEL=]RATE", help="Another over-provision rate: all, or one's. Repeatable."),
     ] = None,
+    requirements: RequirementsOption = None,
+    power_cap_w: PowerCapOption = None,
     values: Annotated[
         bool, typer.Option("--values/--no-values", help="What one more server of each type would save.")
     ] = True,
@@ -55,8 +59,8 @@ def what_if(
 ) -> ExitCode:
     """Show a day before and after a change of loads, servers or over-provision rates.
 
-    Power, servers by type, and why the changed day cannot be covered where it cannot; without a change, what
-    one more server of each type is worth.
+    Least power, servers by type, and why the changed day cannot be covered where it cannot; without a change,
+    what one more server of each type is worth.
     """
     from hercules_opt.problem.loading import load_instance
     from hercules_opt.provisioning.answers.what_if import MAX_FACTOR
@@ -65,7 +69,8 @@ def what_if(
     from hercules_opt.reporting.what_if import what_if_document, what_if_page
 
     day = load_instance(instance)
-    problem = read_problem(day, given_table(day, table), table)
+    required = read_requirements(requirements, power_cap_w)
+    problem = read_problem(day, given_table(day, table), table, requirements=required)
     models, types = list(day.models), {name: server.available for name, server in day.servers.items()}
     factors = _by_model("--load", load or (), models, MAX_FACTOR)
     rates = _by_model("--over-provision", over_provision or (), models, MAX_OVER_PROVISION)
@@ -73,10 +78,12 @@ def what_if(
     with labelled_bar() as progress:
         found = solve(
             problem, load={**dict.fromkeys(models, 1.0), **factors}, servers=more, over_provision=rates,
-            values=values, gap=gap, time_limit_s=time_limit_s, progress=progress,
+            requirements=required, values=values, gap=gap, time_limit_s=time_limit_s, progress=progress,
         )  # fmt: skip
     if as_json:
-        changes = {"load": factors, "servers": more, "over_provision": rates}
+        changes = {
+            "load": factors, "servers": more, "over_provision": rates, "requirements": required.to_json(),
+        }  # fmt: skip
         show_json("what-if", what_if_document(changes, found))
     else:
         show(*what_if_page(day, _in_words(load, lose, add, over_provision), found))

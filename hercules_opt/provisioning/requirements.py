@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,16 @@ class Requirements:
     def empty(self) -> bool:
         """Whether nothing is required."""
         return self == Requirements()
+
+    def of_intervals(self, intervals: Sequence[int]) -> Requirements:
+        """Return the requirements of some of the intervals, given by their numbers."""
+
+        def picked(given: Any) -> Any:
+            return tuple(given[t] for t in intervals) if isinstance(given, tuple) else given
+
+        fixed = {pair: picked(given) for pair, given in _entries("fixed", self.fixed)}
+        at_least = {model: picked(given) for model, given in _entries("at_least", self.at_least)}
+        return replace(self, fixed=fixed, at_least=at_least, power_cap_w=picked(self.power_cap_w))
 
     def narrowed(self, problem: ProvisioningProblem) -> ProvisioningProblem:
         """Return the problem without the pairs that are forbidden, or pinned elsewhere.

@@ -167,6 +167,18 @@ def test_what_if_of_a_day_that_no_longer_fits_is_infeasible_and_explained(busy: 
     assert lost.json["after"]["servers"]["gpu"]["available"] == 0
 
 
+def test_what_if_keeps_to_requirements(tmp_path: Path) -> None:
+    """A cap below what the busiest interval draws, and a file with a pair that is forbidden."""
+    capped = call("what-if", "tiny", "--power-cap-w", "1000", "--no-values", "--json")
+    assert capped.code == 3
+    assert capped.json["changes"]["requirements"] == {"power_cap_w": 1000.0}
+    assert capped.json["before"]["uncovered"] == [2]
+    assert capped.json["explanation"]["shortfalls"][0]["interval"] == 2
+    path = tmp_path / "asked.toml"
+    path.write_text('forbid = [["gpu", "ranking"]]')
+    assert call("what-if", "tiny", "--requirements", path, "--add", "cpu=3", "--json").code == 0
+
+
 @pytest.fixture(name="plans")
 def _plans(tmp_path: Path) -> Path:
     call("provision", "tiny", "--out", tmp_path / "best.json")

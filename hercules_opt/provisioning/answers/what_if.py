@@ -15,7 +15,11 @@ from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 from hercules_opt.provisioning.answers.explain import Explanation, explain
 from hercules_opt.provisioning.certificate import Certificate
-from hercules_opt.provisioning.checking.check_certificate import CertificateError, proven_bound_w
+from hercules_opt.provisioning.checking.check_certificate import (
+    CertificateError,
+    IntervalData,
+    proven_bound_w,
+)
 from hercules_opt.provisioning.effort import Effort
 from hercules_opt.provisioning.engine.multipliers import lp_multipliers
 from hercules_opt.provisioning.plan import Plan
@@ -23,6 +27,7 @@ from hercules_opt.provisioning.problem import MAX_AVAILABLE, FloatArray, Provisi
 from hercules_opt.provisioning.programs.box import Box
 from hercules_opt.provisioning.programs.exact import ExactInterval, ExactProblem, as_rows, exact, exact_data
 from hercules_opt.provisioning.provision import provision
+from hercules_opt.provisioning.requirements import Requirements
 
 #: Largest factor on a load.
 MAX_FACTOR = 1e6
@@ -84,12 +89,13 @@ def what_if(
     load: float | Mapping[str, float] = 1.0,
     servers: Mapping[str, int] | None = None,
     over_provision: float | Mapping[str, float] | None = None,
+    requirements: Requirements | None = None,
     values: bool = True,
     gap: float = 1e-6,
     time_limit_s: float | None = None,
     progress: Progress | None = None,
 ) -> WhatIf:
-    """Solve a day as it is and with changes.
+    """Solve a day as it is and with changes, at the least power.
 
     Parameters
     ----------
@@ -99,6 +105,8 @@ def what_if(
         Servers more (or fewer, below 0) by type.
     over_provision
         Over-provision rate of all models, or of some by name.
+    requirements
+        As for ``provision``; before the change, after it, and with one more server.
     values
         Whether to solve the changed day once more for each type with one more server of it.
     gap, time_limit_s
@@ -117,7 +125,8 @@ def what_if(
     after = changed(before, load=load, servers=servers, over_provision=over_provision)
 
     def solve(data: ProvisioningProblem, label: str) -> Plan:
-        plan = provision(data, gap=gap, time_limit_s=time_limit_s, progress=_labelled(progress, label))
+        told = _labelled(progress, label)
+        plan = provision(data, gap=gap, time_limit_s=time_limit_s, requirements=requirements, progress=told)
         if plan.stopped_by == "interrupt":
             raise KeyboardInterrupt
         return plan
@@ -169,7 +178,8 @@ def server_values(
 
     An interval's certificate may prove that one more server saves nothing in it; the others are solved again.
     """
-    day = ExactProblem.of(problem)
+    required = plan.requirements
+    day = ExactProblem.of(problem, ("power",), required)
     power = [day.value(as_rows(counts)) for counts in plan.counts]
     slack = [
         own - exact(bound) if math.isfinite(bound) else own
@@ -191,10 +201,12 @@ def server_values(
         richer = problem.replace(available=one_more)
         open_ones = [
             t
-            for t, interval in enumerate(ExactProblem.of(richer).intervals)
-            if not _still_proves(plan.certificate[t], exact_data(interval), plan.interval_bound[t])
+            for t, interval in enumerate(ExactProblem.of(richer, ("power",), required).intervals)
+            if not _still_proves(
+                plan.certificate[t], exact_data(interval), plan.interval_bound[t], day.fixed_cost(t)
+            )
         ]
-        saving, error = _resolved(richer, open_ones, power, slack, hours, effort)
+        saving, error = _resolved(richer, required, open_ones, power, slack, hours, effort)
         if saving is not None:
             found.append(ServerValue(name, float(saving), float(error), float(np.ravel(estimates)[h])))
         if progress is not None:
@@ -204,6 +216,7 @@ def server_values(
 
 def _resolved(
     richer: ProvisioningProblem,
+    required: Requirements,
     intervals: Sequence[int],
     power: Sequence[Fraction],
     slack: Sequence[Fraction],
@@ -217,7 +230,8 @@ def _resolved(
     part = richer.replace(
         load_qps=richer.load_qps[list(intervals)], duration_h=richer.duration_h[list(intervals)]
     )
-    plan = provision(part, gap=effort.gap, time_limit_s=effort.remaining_s)
+    within = required.of_intervals(intervals)
+    plan = provision(part, gap=effort.gap, time_limit_s=effort.remaining_s, requirements=within)
     if plan.stopped_by == "interrupt":
         raise KeyboardInterrupt
     if not plan.covered.all() or plan.stopped_by == "time_limit":
@@ -240,11 +254,14 @@ def _wide(interval: ExactInterval) -> Box:
     return Box(((0,) * types,) * len(interval.needs), (beyond,) * len(interval.needs))
 
 
-def _still_proves(certificate: Certificate | None, data: Any, bound_w: float) -> bool:
+def _still_proves(
+    certificate: Certificate | None, data: IntervalData, bound_w: float, fixed_w: Fraction
+) -> bool:
+    """Return whether a certificate proves a bound with other data too, besides what fixed counts draw."""
     if certificate is None or certificate.kind != "bound" or not math.isfinite(bound_w):
         return False
     try:
-        return proven_bound_w(data, certificate) >= exact(bound_w)
+        return proven_bound_w(data, certificate) + fixed_w >= exact(bound_w)
     except CertificateError:
         return False
 

@@ -90,6 +90,29 @@ def test_values_over_a_day_are_its_intervals_weighted_by_their_length() -> None:
     assert values[1].estimate_w == pytest.approx(15, abs=1e-6)
 
 
+def test_requirements_hold_before_after_and_with_one_more_server() -> None:
+    """One cpu is fixed in the last two intervals; the last asks for two servers, without a load."""
+    problem = ho.ProvisioningProblem(
+        qps=[[50], [100]], power_w=[[40], [50]], available=[8, 1], load_qps=[[100], [200], [0]],
+        duration_h=[1, 3, 2], server_types=["cpu", "gpu"],
+    )  # fmt: skip
+    required = ho.Requirements(
+        fixed={("cpu", "model1"): [0, 1, 1]}, at_least={"model1": [0, 0, 2]}, power_cap_w=[100, 140, 100]
+    )
+    found = ho.what_if(problem, servers={"gpu": 1}, load=1.0, requirements=required)
+    assert [plan.status for plan in found.plans] == ["infeasible", "optimal"]
+    assert found.plans[1].counts[:, :, 0].tolist() == [[0, 1], [1, 2], [1, 1]]
+    problem = problem.replace(load_qps=[[100], [150], [0]])
+    found = ho.what_if(problem, requirements=required)
+    assert found.plans[0].power_w.tolist() == [50.0, 90.0, 90.0]
+    assert found.values is not None
+    assert [value.saving_w for value in found.values] == [0.0, 0.0]
+    cheaper = ho.Requirements(fixed={("cpu", "model1"): [2, 0, 0]})
+    more = ho.what_if(problem.replace(load_qps=[[100], [200], [0]]), requirements=cheaper)
+    assert more.values is not None
+    assert [(value.saving_w, value.error_w) for value in more.values] == [(0.0, 0.0), (30 * 3 / 6, 0.0)]
+
+
 def test_types_of_which_there_can_be_no_more_have_no_value() -> None:
     values = ho.what_if(TINY, servers={"cpu": 999_994}).values
     assert values is not None
