@@ -21,7 +21,7 @@ END = "<!-- end keys -->\n"
 #: Units by the end of a key; the longest end that fits counts.
 UNITS = {
     "_h": "h", "_ms": "ms", "_us": "µs", "_w": "W", "qps": "queries/s", "_gb_s": "GB/s", "_gb": "GB",
-    "_mb": "MB", "_ghz": "GHz", "_tflop_s": "TFLOP/s", "_per_h": "per hour", "_bytes": "bytes",
+    "_mb": "MB", "_ghz": "GHz", "_mhz": "MHz", "_tflop_s": "TFLOP/s", "_per_h": "per hour", "_bytes": "bytes",
     "_items": "items", "percentile": "%",
 }  # fmt: skip
 

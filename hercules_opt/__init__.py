@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from hercules_opt._version import __version__
 
 if TYPE_CHECKING:
+    from hercules_opt.calibration.rates import Calibrated, Observation, calibrate_rates
+    from hercules_opt.calibration.record import Calibration, load_calibration
     from hercules_opt.errors import InputError
     from hercules_opt.problem.catalogue import catalogue
     from hercules_opt.problem.instance import Instance
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Addition": "provisioning.answers.explain",
     "Audit": "provisioning.checking.verify",
+    "Calibrated": "calibration.rates",
+    "Calibration": "calibration.record",
     "Churn": "provisioning.answers.diff",
     "Comparison": "provisioning.answers.compare",
     "EfficiencyTable": "problem.table",
@@ -54,6 +58,7 @@ _HOMES = {
     "LargestLoad": "simulation.largest_load",
     "LoadCut": "provisioning.answers.explain",
     "Move": "provisioning.answers.diff",
+    "Observation": "calibration.rates",
     "PairEfficiency": "problem.table",
     "Plan": "provisioning.plan",
     "PlanDiff": "provisioning.answers.diff",
@@ -71,6 +76,7 @@ _HOMES = {
     "Violation": "provisioning.checking.verify",
     "WhatIf": "provisioning.answers.what_if",
     "audit": "provisioning.checking.verify",
+    "calibrate_rates": "calibration.rates",
     "catalogue": "problem.catalogue",
     "compare": "provisioning.answers.compare",
     "diff": "provisioning.answers.diff",
@@ -79,6 +85,7 @@ _HOMES = {
     "json_schema": "problem.json_schema",
     "largest_load": "simulation.largest_load",
     "library_names": "problem.library",
+    "load_calibration": "calibration.record",
     "load_instance": "problem.loading",
     "load_plan": "provisioning.files.plan_files",
     "optimize_schedule": "scheduling.optimize",
@@ -97,6 +104,8 @@ _HOMES = {
 __all__ = [
     "Addition",
     "Audit",
+    "Calibrated",
+    "Calibration",
     "Churn",
     "Comparison",
     "EfficiencyTable",
@@ -109,6 +118,7 @@ __all__ = [
     "LargestLoad",
     "LoadCut",
     "Move",
+    "Observation",
     "PairEfficiency",
     "Plan",
     "PlanDiff",
@@ -127,6 +137,7 @@ __all__ = [
     "WhatIf",
     "__version__",
     "audit",
+    "calibrate_rates",
     "catalogue",
     "compare",
     "diff",
@@ -135,6 +146,7 @@ __all__ = [
     "json_schema",
     "largest_load",
     "library_names",
+    "load_calibration",
     "load_instance",
     "load_plan",
     "optimize_schedule",

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from hercules_opt._version import __version__
+from hercules_opt.cli.calibrate import calibrate
 from hercules_opt.cli.compare import compare
 from hercules_opt.cli.diff import diff
 from hercules_opt.cli.errors import ExitCode, guarded, interruptible
@@ -82,7 +83,7 @@ def command_line() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     commands: tuple[Callable[..., ExitCode], ...] = (
-        run, profile, provision, what_if, compare, diff, verify, validate, export, instances,
+        run, profile, provision, what_if, compare, diff, verify, validate, export, calibrate, instances,
     )  # fmt: skip
     for command in commands:
         app.command()(interruptible(command))

@@ -109,5 +109,14 @@ CheckOption = Annotated[
     ),
 ]
 
+CalibrationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration",
+        metavar="NAME",
+        help="Constants of the cost model: a calibration of the catalogue, or a file of 'calibrate --out'.",
+    ),
+]
+
 #: The default of ``GapOption``: what counts as optimal.
 DEFAULT_GAP = 1e-6

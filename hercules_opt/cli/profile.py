@@ -9,7 +9,7 @@ import typer
 
 from hercules_opt.cli.errors import ExitCode
 from hercules_opt.cli.files import check_output
-from hercules_opt.cli.options import CheckOption, InstanceArgument, JsonOption, SeedOption
+from hercules_opt.cli.options import CalibrationOption, CheckOption, InstanceArgument, JsonOption, SeedOption
 from hercules_opt.cli.output import hint, show, show_json, tell
 from hercules_opt.cli.tables import found_table
 from hercules_opt.errors import InputError, nearest_name
@@ -33,6 +33,7 @@ def profile(
     ] = None,
     seed: SeedOption = 0,
     check: CheckOption = True,
+    calibration: CalibrationOption = None,
     as_json: JsonOption = False,
 ) -> ExitCode:
     """Find the best schedule of every server type and model."""
@@ -41,7 +42,7 @@ def profile(
 
     check_output(out, (".csv", ".json"))
     day = load_instance(instance)
-    table = found_table(day, seed=seed, method=_checked_method(method), check=check)
+    table = found_table(day, seed=seed, method=_checked_method(method), check=check, calibration=calibration)
     if out is not None:
         (table.to_json if out.suffix.lower() == ".json" else table.to_csv)(out)
     if as_json:

@@ -10,6 +10,7 @@ from hercules_opt.cli.progress import progress_bar
 from hercules_opt.errors import InputError
 
 if TYPE_CHECKING:
+    from hercules_opt.hardware.efficiency import Efficiency
     from hercules_opt.problem.instance import Instance
     from hercules_opt.problem.table import EfficiencyTable
     from hercules_opt.scheduling.optimize import Method
@@ -29,15 +30,30 @@ def given_table(instance: Instance, path: Path | None) -> EfficiencyTable:
 
 
 def found_table(
-    instance: Instance, *, seed: int, method: Method | None = None, check: bool = True
+    instance: Instance,
+    *,
+    seed: int,
+    method: Method | None = None,
+    check: bool = True,
+    calibration: str | None = None,
 ) -> EfficiencyTable:
     """Return the instance's own table unless a method is asked for, else what stage 1 finds."""
     if method is None and instance.table is not None:
+        if calibration is not None:
+            rule = "the instance has its own table; add --method gradient to predict one"
+            raise InputError(rule, where="--calibration", found=calibration)
         return instance.table
     from hercules_opt.scheduling.profile import profile
 
+    constants = {} if calibration is None else {"efficiency": _constants(calibration)}
     try:
         with progress_bar("schedules") as progress:
-            return profile(instance, method=method, seed=seed, check=check, progress=progress)
+            return profile(instance, method=method, seed=seed, check=check, progress=progress, **constants)
     except InputError as error:
         raise (error if error.where else error.located(instance.name)) from None
+
+
+def _constants(calibration: str) -> Efficiency:
+    from hercules_opt.calibration.record import load_calibration
+
+    return load_calibration(calibration).efficiency

@@ -165,7 +165,8 @@ def device_batch(
 
     Alone, an instance takes launches + rooflines at the occupancy of its batch + transfer. Co-located
     instances fill each other's gaps until the device, or its link, is busy all the time: then the
-    full-occupancy times add up.
+    full-occupancy times add up. Those of a compiled engine are joined over its compute units, its on-chip
+    memory and its memory, all of which its instances use at the same time.
 
     Parameters
     ----------
@@ -176,14 +177,20 @@ def device_batch(
     """
     b = items[:, None]
     rows = ops.gather_bytes + ops.rows * device.row_overhead_bytes
-    memory = select * (ops.weight_bytes + (ops.activation_bytes + rows) * b) / device.bytes_s
+    moved = ops.weight_bytes + (device.spilled * ops.activation_bytes + rows) * b
+    memory = select * moved / device.bytes_s
+    chip = select * ops.activation_bytes * b * device.chip_s_per_byte
     compute = select * ops.flops * b / device.flop_s
     slow = select * ops.flops * (b + device.half_rows * ops.rows_scale) / device.flop_s
-    roofline, full = _hypot(slow, memory), _hypot(compute, memory)
+    roofline = _hypot(_hypot(slow, memory), chip)
+    one_by_one = jnp.sum(_hypot(compute, memory), axis=1)
+    compute_s, chip_s, memory_s = (jnp.sum(part, axis=1) for part in (compute, chip, memory))
+    together = _hypot(_hypot(compute_s, chip_s), memory_s)
+    full = device.spilled * one_by_one + (1.0 - device.spilled) * together
     launch = select_launches(ops, select) * device.launch_s
     link = items * link_bytes / device.link_bytes_s
     alone = jnp.sum(roofline, axis=1) + jnp.sum(launch) + link + device.link_s
     share = larger(busy / larger(device.count, 1.0), 1.0)[:, None]
-    crowded = share * larger(jnp.sum(full, axis=1), link)
+    crowded = share * larger(full, link)
     total = alone + soft_excess(crowded - alone, alone)
-    return DeviceBatch(total, jnp.sum(full, axis=1), roofline, launch, link + device.link_s)
+    return DeviceBatch(total, full, roofline, launch, link + device.link_s)

@@ -6,9 +6,14 @@ principles; whoever has measurements replaces them.
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict
 
 from hercules_opt.problem.provenance import Part
+
+DeviceClass = Literal["accelerator", "host"]
+Range = Annotated[tuple[float, float], Strict(strict=False)]
 
 
 class HostEfficiency(Part):
@@ -64,6 +69,18 @@ class AcceleratorEfficiency(Part):
         default=400.0, ge=0, le=1e6, description="Rows at which a product of width 256 reaches half of that."
     )
     memory: float = Field(default=0.75, gt=0, le=1, description="Share of peak bandwidth that is reached.")
+    on_chip: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Share of the on-chip bandwidth that a compiled engine moves activations at.",
+    )
+    clock_headroom: float = Field(
+        default=1.0,
+        gt=0,
+        le=10,
+        description="Clock that the power limit leaves for this kind of work, over the vendor's base clock.",
+    )
     row_overhead_bytes: float = Field(
         default=32.0, ge=0, le=1e4, description="Bytes that a gathered row costs on top of its own."
     )
@@ -94,6 +111,18 @@ class Efficiency(Part):
         ge=0,
         le=10,
         description="Stated relative error of a predicted rate; assumed until the constants are calibrated.",
+    )
+    confidence: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Share of rates within that error, of what was held back from the fit; none: assumed.",
+    )
+    calibrated: DeviceClass | None = Field(
+        default=None, description="What was calibrated: the constants of accelerator or host."
+    )
+    ranges: dict[str, Range] = Field(
+        default={}, description="Least and largest of each figure that the calibration's data covers."
     )
     reserved_host_memory: float = Field(
         default=0.1, ge=0, lt=1, description="Share of host memory that is kept."

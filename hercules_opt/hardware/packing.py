@@ -25,6 +25,8 @@ Array = npt.NDArray[np.float64]
 OPERATOR_SLOTS = 24
 #: Cells of the query-size density.
 SIZE_CELLS = 24
+#: Exponent of the p-norm that joins the clock within the power limit and the boost clock.
+CLOCK_NORM = 8.0
 #: Width that the constants ``gemm_half_rows`` speak of.
 REFERENCE_WIDTH = 256.0
 
@@ -55,12 +57,18 @@ class Host(NamedTuple):
 
 
 class Device(NamedTuple):
-    """All accelerators of a server; scalars, per device. ``count`` is 0 where there is none."""
+    """All accelerators of a server; scalars, per device. ``count`` is 0 where there is none.
+
+    Of activations, the share ``spilled`` goes through the memory, and every byte takes ``chip_s_per_byte`` on
+    the chip: 1 and 0 where operators run one by one; the other way round in a compiled engine.
+    """
 
     count: float  # type: ignore[assignment]  # in place of tuple.count
     flop_s: float
     half_rows: float
     bytes_s: float
+    spilled: float
+    chip_s_per_byte: float
     row_overhead_bytes: float
     memory_bytes: float
     launch_s: float
@@ -216,8 +224,15 @@ def _nmp_bytes_s(nmp: Nmp | None, peak_bytes_s: float) -> float:
     return peak_bytes_s * nmp.ranks_per_channel * nmp.rank_efficiency if nmp else peak_bytes_s
 
 
-def clock_share(accelerator: Accelerator) -> float:
-    """Return the share of the rated clock that the power cap leaves: power grows with its third power."""
+def clock_share(accelerator: Accelerator, headroom: float = 1.0) -> float:
+    """Return the share of the rated clock that the power limit leaves.
+
+    ``headroom`` times the base clock, never above the boost clock (a p-norm; exponent assumed). Without
+    clocks, power grows with the third power of the clock.
+    """
+    if accelerator.base_clock_mhz is not None and accelerator.boost_clock_mhz is not None:
+        allowed = headroom * accelerator.base_clock_mhz / accelerator.boost_clock_mhz
+        return float((1.0 + allowed**-CLOCK_NORM) ** (-1.0 / CLOCK_NORM))
     if accelerator.uncapped_w is None:
         return 1.0
     return float(min(1.0, (accelerator.tdp_w / accelerator.uncapped_w) ** (1.0 / 3.0)))
@@ -226,12 +241,17 @@ def clock_share(accelerator: Accelerator) -> float:
 def _device(accelerator: Accelerator | None, efficiency: Efficiency) -> Device:
     known = efficiency.accelerator
     if accelerator is None:
-        return Device(0.0, 1e12, known.gemm_half_rows, 1e12, 0.0, 0.0, 0.0, 1e12, 0.0, 0.0, 0.0, 0.0)
+        return Device(
+            0.0, 1e12, known.gemm_half_rows, 1e12, 1.0, 0.0, 0.0, 0.0, 0.0, 1e12, 0.0, 0.0, 0.0, 0.0
+        )
+    clock, on_chip = clock_share(accelerator, known.clock_headroom), accelerator.on_chip_gb_s
     return Device(
         count=float(accelerator.count),
-        flop_s=accelerator.peak_tflop_s * 1e12 * known.gemm * clock_share(accelerator),
+        flop_s=accelerator.peak_tflop_s * 1e12 * known.gemm * clock,
         half_rows=known.gemm_half_rows,
         bytes_s=accelerator.memory_gb_s * 1e9 * known.memory,
+        spilled=1.0 if on_chip is None else 0.0,
+        chip_s_per_byte=0.0 if on_chip is None else 1.0 / (on_chip * 1e9 * known.on_chip * clock),
         row_overhead_bytes=known.row_overhead_bytes,
         memory_bytes=accelerator.memory_gb * 1e9 * (1.0 - known.reserved_memory),
         launch_s=accelerator.launch_us * 1e-6,

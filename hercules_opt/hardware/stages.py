@@ -256,8 +256,8 @@ def _pipeline(pair: Pair, choice: Choice, sparse: jax.Array, dense: jax.Array) -
 def network(placement: Placement, pair: Pair, choice: Choice) -> Network:
     """Return the stages of a schedule, with the memory it takes as a share of what there is.
 
-    Threads on a host share tables and weights. Co-located instances on an accelerator do not: each holds its
-    copy.
+    Threads on a host share tables and weights, and so do the instances of a compiled engine. Other co-located
+    instances on an accelerator do not: each holds its copy.
     """
     choice = completed(placement, choice)
     pipeline, host, offload = parts(placement, pair, choice)
@@ -295,5 +295,6 @@ def _device_memory(pair: Pair, choice: Choice) -> jax.Array:
     ops = pair.operators
     copy = choice.hot_share * pair.table_bytes + jnp.sum(ops.weight_bytes)
     workspace = choice.fused_items * jnp.max(ops.activation_bytes + ops.output_bytes)
-    per_device = choice.instances / larger(pair.device.count, 1.0)
-    return larger(per_device, 1.0) * (copy + workspace) / larger(pair.device.memory_bytes, 1.0)
+    per_device = larger(choice.instances / larger(pair.device.count, 1.0), 1.0)
+    copies = 1.0 + pair.device.spilled * (per_device - 1.0)
+    return (copies * copy + per_device * workspace) / larger(pair.device.memory_bytes, 1.0)

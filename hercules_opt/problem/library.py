@@ -27,6 +27,11 @@ def instances_folder() -> Path:
     return packaged if packaged.is_dir() else _PACKAGE.parent / "instances"
 
 
+def catalogue_folder() -> Path:
+    """Return the folder of the catalogue."""
+    return _PACKAGE / "catalogue"
+
+
 def library_names() -> list[str]:
     """Return the names of the built-in instances."""
     return sorted(path.stem for path in instances_folder().glob("*.toml"))
@@ -44,7 +49,7 @@ def library_path(name: str) -> Path:
 def catalogue_entries(group: Group) -> dict[str, dict[str, Any]]:
     """Return the raw entries of one part of the catalogue by name; parts of server types are filled in."""
     entries: dict[str, dict[str, Any]] = {}
-    for path in sorted((_PACKAGE / "catalogue" / group).glob("*.toml")):
+    for path in sorted((catalogue_folder() / group).glob("*.toml")):
         entries.update(tomllib.loads(path.read_text(encoding="utf-8")))
     if group == "servers":
         return {name: with_parts(entry, key=name) for name, entry in entries.items()}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from hercules_opt.problem.provenance import Part
+from hercules_opt.problem.validation import broken
 
 
 class Cpu(Part):
@@ -57,8 +60,36 @@ class Accelerator(Part):
         description="Power the board would draw at its rated clock; above tdp_w the clock falls.",
     )
     launch_us: float = Field(default=5.0, ge=0, le=1e6, description="Cost of one operator launch.")
+    base_clock_mhz: float | None = Field(
+        default=None, gt=0, le=1e5, description="Clock that the vendor vouches for within the power limit."
+    )
+    boost_clock_mhz: float | None = Field(
+        default=None, gt=0, le=1e5, description="Clock that peak_tflop_s is stated at."
+    )
+    on_chip_gb_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e7,
+        description="Bandwidth of the memory inside the compute units, at the boost clock. Where given, the "
+        "model runs as a compiled engine, which keeps activations there and whose instances share tables.",
+    )
     link_gb_s: float = Field(gt=0, le=1e5, description="Host link, bandwidth in practice.")
     link_us: float = Field(default=10.0, ge=0, le=1e6, description="Host link, latency of one transfer.")
+
+    @model_validator(mode="after")
+    def _clocks_fit(self) -> Self:
+        base, boost = self.base_clock_mhz, self.boost_clock_mhz
+        if (base is None) != (boost is None):
+            missing = "base_clock_mhz" if base is None else "boost_clock_mhz"
+            raise broken("is required beside the other clock", key=(missing,))
+        if base is None or boost is None:
+            return self
+        if base > boost:
+            raise broken(f"must be at most boost_clock_mhz ({boost:g})", key=("base_clock_mhz",), found=base)
+        if self.uncapped_w is not None:
+            rule = "tells what the clocks tell; give the clocks or uncapped_w"
+            raise broken(rule, key=("uncapped_w",), found=self.uncapped_w)
+        return self
 
 
 class ServerType(Part):

@@ -47,6 +47,10 @@ class PairEfficiency(Part):
     qps_error: float | None = Field(
         default=None, ge=0, description="Expected relative error of the rate, where it is predicted."
     )
+    beyond: str | None = Field(
+        default=None,
+        description="Why that error is not vouched for: not calibrated, or outside what was.",
+    )
     analytic_qps: float | None = Field(
         default=None, gt=0, le=1e12, description="Rate that the cost model states, before any check."
     )
@@ -62,8 +66,8 @@ class PairEfficiency(Part):
 
 
 COLUMNS: tuple[str, ...] = (
-    "server_type", "model", "qps", "power_w", "p95_ms", "p99_ms", "qps_error", "analytic_qps", "checked",
-    "schedule", "binds", "reason", "kind", "source",
+    "server_type", "model", "qps", "power_w", "p95_ms", "p99_ms", "qps_error", "beyond", "analytic_qps",
+    "checked", "schedule", "binds", "reason", "kind", "source",
 )  # fmt: skip
 _NUMBERS = ("qps", "power_w", "p95_ms", "p99_ms", "qps_error", "analytic_qps")
 

@@ -68,6 +68,7 @@ def schedules_grid(table: EfficiencyTable) -> Grid:
         (
             f"{pair.server_type} x {pair.model}",
             number(pair.qps),
+            _interval(pair),
             _check(pair),
             number(pair.power_w),
             number(pair.p95_ms),
@@ -78,8 +79,17 @@ def schedules_grid(table: EfficiencyTable) -> Grid:
         for pair in table
         if pair.qps is not None
     ]
-    header = ("pair", "QPS", "check", "W", "p95 ms", "p99 ms", "binds", "schedule")
-    return Grid("Rate, power and schedule of every pair", header, tuple(rows), left=(6, 7))
+    header = ("pair", "QPS", "interval ", "check", "W", "p95 ms", "p99 ms", "binds", "schedule")
+    title = "Rate, power and schedule of every pair (? error not calibrated for it)"
+    return Grid(title, header, tuple(rows), left=(7, 8))
+
+
+def _interval(pair: PairEfficiency) -> str:
+    """Return the rate less and plus its stated error; marked where nothing vouches for that error here."""
+    if pair.qps is None or pair.qps_error is None:
+        return NOTHING + " "
+    factor = 1.0 + pair.qps_error
+    return f"{short(pair.qps / factor)} to {short(pair.qps * factor)}" + ("?" if pair.beyond else " ")
 
 
 def _check(pair: PairEfficiency) -> str:

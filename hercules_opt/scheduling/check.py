@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
 from hercules_opt.hardware.packing import pack
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.servers import ServerType
@@ -111,14 +112,16 @@ def check_results(
     results: Sequence[ScheduleResult],
     *,
     seed: int = 0,
+    efficiency: Efficiency = DEFAULT_EFFICIENCY,
     progress: Progress | None = None,
 ) -> list[Checked | None]:
     """Check the rate of every result that has a schedule; ``None`` for the others.
 
-    Where a rate is lowered, power is that of the cost model at the lowered rate.
+    ``efficiency`` are the constants that the results were found with. Where a rate is lowered, power is that
+    of the cost model at the lowered rate.
     """
     rows = [row for row, result in enumerate(results) if result.schedule is not None]
-    packed = [pack(*pairs[row]) for row in rows]
+    packed = [pack(*pairs[row], efficiency) for row in rows]
     models = [pairs[row][1] for row in rows]
     schedules = [result.schedule for result in results if result.schedule is not None]
     claims = [results[row].qps for row in rows]
@@ -131,6 +134,7 @@ def check_results(
         [models[place] for place in lowered],
         [schedules[place] for place in lowered],
         [found[place].qps for place in lowered],
+        efficiency,
     )
     for place, prediction in zip(lowered, predictions, strict=True):
         power[place] = prediction.power_w

@@ -250,8 +250,9 @@ def _predictions(
 
     rows = [row for row, _ in chosen]
     schedules = [schedule for _, schedule in chosen if schedule is not None]
-    models = [pairs[row][1] for row in rows]
-    found = predict_all([packed[row] for row in rows], models, schedules, [None] * len(rows), efficiency)
+    servers, models = [pairs[row][0] for row in rows], [pairs[row][1] for row in rows]
+    own = [packed[row] for row in rows]
+    found = predict_all(own, models, schedules, [None] * len(rows), efficiency, servers)
     return dict(zip(rows, found, strict=True))
 
 

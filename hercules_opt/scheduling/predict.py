@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hercules_opt.errors import InputError
+from hercules_opt.hardware.calibrated_range import outside
 from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
 from hercules_opt.hardware.operating_point import PERCENTILES, OperatingPoint
 from hercules_opt.hardware.packing import Pair, pack
@@ -65,8 +66,11 @@ class Prediction:
         Memory taken, as a share of what there is where it is scarcest.
     operators
         Where the time of a batch goes; ``link_ms`` is the transfer to the accelerator.
-    relative_error
-        Stated relative error of rates: that of the constants in use.
+    relative_error, confidence
+        Stated relative error of rates: that of the constants in use, and the share of rates that were held
+        back from their calibration and are within it; ``None`` where the error is assumed.
+    outside
+        Why that error does not speak for this prediction, a sentence each; empty where it does.
     """
 
     schedule: Schedule
@@ -85,6 +89,14 @@ class Prediction:
     operators: tuple[OperatorTime, ...]
     link_ms: float
     relative_error: float
+    confidence: float | None = None
+    outside: tuple[str, ...] = ()
+
+    @property
+    def bounded_qps_interval(self) -> tuple[float, float]:
+        """The bounded throughput, less and plus the stated error."""
+        factor = 1.0 + self.relative_error
+        return self.bounded_qps / factor, self.bounded_qps * factor
 
     @property
     def binding(self) -> str:
@@ -110,7 +122,8 @@ def predict(
         If the schedule is not one of this server, or the load is not below its saturation; without a load,
         if the schedule serves none within the limits.
     """
-    return predict_all([pack(server, model, efficiency)], [model], [schedule], [load_qps], efficiency)[0]
+    pair = pack(server, model, efficiency)
+    return predict_all([pair], [model], [schedule], [load_qps], efficiency, [server])[0]
 
 
 def predict_all(
@@ -119,8 +132,12 @@ def predict_all(
     schedules: Sequence[Schedule],
     loads_qps: Sequence[float | None],
     efficiency: Efficiency = DEFAULT_EFFICIENCY,
+    servers: Sequence[ServerType] | None = None,
 ) -> list[Prediction]:
-    """Return predictions of many pairs, each with its schedule and load, evaluated together."""
+    """Return predictions of many pairs, each with its schedule and load, evaluated together.
+
+    Without ``servers``, ``outside`` says only whether the constants are calibrated.
+    """
     points = [located(pair, schedule)[1] for pair, schedule in zip(pairs, schedules, strict=True)]
     predictions: dict[int, Prediction] = {}
     for placement in dict.fromkeys(schedule.placement for schedule in schedules):
@@ -133,7 +150,14 @@ def predict_all(
             load = _load(loads_qps[row], base)
             found = detail(placement, pairs[row], points[row], load)
             predictions[row] = _prediction(
-                models[row], schedules[row], found, load, base, elasticity[place], efficiency
+                models[row],
+                schedules[row],
+                found,
+                load,
+                base,
+                elasticity[place],
+                efficiency,
+                outside(efficiency, None if servers is None else servers[row], models[row]),
             )
     return [predictions[row] for row in range(len(schedules))]
 
@@ -215,6 +239,7 @@ def _prediction(
     base: Evaluation,
     elasticity: dict[str, float],
     efficiency: Efficiency,
+    beyond: tuple[str, ...],
 ) -> Prediction:
     point, times = found.point, found.breakdown
     power = float(point.host_power_w + point.device_power_w)
@@ -246,6 +271,8 @@ def _prediction(
         operators=operators,
         link_ms=float(times.link_s) * 1e3,
         relative_error=efficiency.relative_error,
+        confidence=efficiency.confidence,
+        outside=beyond,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hercules_opt._version import __version__
 from hercules_opt.errors import InputError
-from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY
+from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.servers import ServerType
@@ -21,6 +21,7 @@ def profile(
     method: Method | None = None,
     seed: int = 0,
     check: bool = True,
+    efficiency: Efficiency = DEFAULT_EFFICIENCY,
     progress: Callable[[int, int], None] | None = None,
 ) -> EfficiencyTable:
     """Return the efficiency table of an instance: for each pair its best schedule, or why there is none.
@@ -35,6 +36,8 @@ def profile(
     check
         Simulate each schedule at the rate found, and lower the rate to one that holds the latency target (see
         ``check``); the row says so, and keeps the cost model's rate beside it.
+    efficiency
+        Constants of the cost model, for example ``load_calibration(name).efficiency``.
     progress
         Called with the number of parts of searches done and how many there are, then with that of schedules
         checked.
@@ -53,9 +56,16 @@ def profile(
     for model in instance.models:
         _check_model(model, instance.models[model])
     pairs = [(instance.servers[server], instance.models[model]) for server, model in names]
-    results = optimize_all(pairs, method=method or "gradient", seed=seed, progress=progress)
-    checks = check_results(pairs, results, seed=seed, progress=progress) if check else [None] * len(results)
-    rows = [_row(*name, result, held) for name, result, held in zip(names, results, checks, strict=True)]
+    results = optimize_all(
+        pairs, method=method or "gradient", seed=seed, efficiency=efficiency, progress=progress
+    )
+    checks: list[Checked | None] = [None] * len(results)
+    if check:
+        checks = check_results(pairs, results, seed=seed, efficiency=efficiency, progress=progress)
+    rows = [
+        _row(*name, result, held, efficiency)
+        for name, result, held in zip(names, results, checks, strict=True)
+    ]
     return EfficiencyTable(tuple(rows))
 
 
@@ -72,10 +82,15 @@ def _check_model(name: str, model: Model) -> None:
             raise InputError("is required to search for schedules", key=f"models.{name}.{field}", hint=hint)
 
 
-def _row(server: str, model: str, result: ScheduleResult, check: Checked | None) -> PairEfficiency:
-    constants = f"cost model with {DEFAULT_EFFICIENCY.kind} constants"
+def _row(
+    server: str, model: str, result: ScheduleResult, check: Checked | None, efficiency: Efficiency
+) -> PairEfficiency:
+    constants = f"cost model with {efficiency.kind} constants"
+    if efficiency.calibrated is not None:
+        constants += f" ({efficiency.source})"
     source = f"hercules-opt {__version__}, {result.method} search, {constants}"
-    described = {"server_type": server, "model": model, "kind": "analytic", "source": source}
+    kind = "analytic" if efficiency.calibrated is None else "calibrated"
+    described = {"server_type": server, "model": model, "kind": kind, "source": source}
     prediction = result.prediction
     if prediction is None:
         return PairEfficiency.model_validate({**described, "reason": result.reason})
@@ -88,6 +103,7 @@ def _row(server: str, model: str, result: ScheduleResult, check: Checked | None)
         "p95_ms": prediction.percentiles_ms[95.0],
         "p99_ms": prediction.percentiles_ms[99.0],
         "qps_error": prediction.relative_error,
+        "beyond": "; ".join(prediction.outside) or None,
         "schedule": prediction.schedule,
         "binds": prediction.binding,
     }
@@ -97,6 +113,6 @@ def _row(server: str, model: str, result: ScheduleResult, check: Checked | None)
     if check.qps > 0.0:
         found.update(qps=check.qps, power_w=check.power_w, p95_ms=check.p95_ms, p99_ms=check.p99_ms)
         return PairEfficiency.model_validate(found)
-    for key in ("qps", "power_w", "p95_ms", "p99_ms", "qps_error", "schedule", "binds"):
+    for key in ("qps", "power_w", "p95_ms", "p99_ms", "qps_error", "beyond", "schedule", "binds"):
         del found[key]
     return PairEfficiency.model_validate({**found, "reason": check.reason})

@@ -25,7 +25,7 @@ def constants(part: BaseModel, prefix: str = "") -> dict[str, float]:
         value = getattr(part, name)
         if isinstance(value, BaseModel):
             found |= constants(value, f"{prefix}{name}.")
-        elif name not in Part.model_fields:
+        elif name not in Part.model_fields and isinstance(value, float):
             found[prefix + name] = float(value)
     return found
 

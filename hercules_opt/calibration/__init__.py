@@ -1,0 +1,1 @@
+"""Fit the cost model's constants to measurements, and keep what the fit is worth."""
