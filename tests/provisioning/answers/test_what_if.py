@@ -107,7 +107,7 @@ def test_requirements_hold_before_after_and_with_one_more_server() -> None:
     assert found.plans[0].power_w.tolist() == [50.0, 90.0, 90.0]
     assert found.values is not None
     assert [value.saving_w for value in found.values] == [0.0, 0.0]
-    cheaper = ho.Requirements(fixed={("cpu", "model1"): [2, 0, 0]})
+    cheaper = ho.Requirements(at_least={"model1": [2, 2, 0]})
     more = ho.what_if(problem.replace(load_qps=[[100], [200], [0]]), requirements=cheaper)
     assert more.values is not None
     assert [(value.saving_w, value.error_w) for value in more.values] == [(0.0, 0.0), (30 * 3 / 6, 0.0)]
