@@ -8,8 +8,14 @@ from typing import Annotated
 import typer
 
 from hercules_opt.cli.errors import ExitCode
-from hercules_opt.cli.files import check_output, read_problem
-from hercules_opt.cli.options import InstanceArgument, TableOption
+from hercules_opt.cli.files import check_output, read_problem, read_requirements
+from hercules_opt.cli.options import (
+    InstanceArgument,
+    ObjectiveOption,
+    PowerCapOption,
+    RequirementsOption,
+    TableOption,
+)
 from hercules_opt.cli.output import tell, write_stdout
 from hercules_opt.cli.tables import given_table
 from hercules_opt.errors import InputError, nearest_name
@@ -26,6 +32,9 @@ def export(
         typer.Option("--interval", metavar="NUMBER", help="Interval, from 0; needed if there are several."),
     ] = None,
     form: Annotated[str, typer.Option("--format", metavar="NAME", help="lp, mps or gmpl-dat.")] = "lp",
+    objective: ObjectiveOption = "power",
+    requirements: RequirementsOption = None,
+    power_cap_w: PowerCapOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write to .lp, .mps or .dat; by default to stdout."),
@@ -39,15 +48,21 @@ def export(
         hint = nearest_name(form, ENDINGS)
         raise InputError("unknown format", where="--format", found=form, hint=hint)
     check_output(out, (ENDINGS[form],))
+    from hercules_opt.provisioning.objectives import objective_levels
+
+    levels = objective_levels(objective)
+    required = read_requirements(requirements, power_cap_w)
     day = load_instance(instance)
-    problem = read_problem(day, given_table(day, table), table)
+    problem = read_problem(day, given_table(day, table), table, levels, required)
     last = len(problem.load_qps) - 1
     if interval is None and last > 0:
         raise InputError(f"must say which interval, from 0 to {last}", where="--interval")
     from hercules_opt.provisioning.files.export import export_program
 
     try:
-        text = export_program(problem, interval=interval or 0, form=form)
+        text = export_program(
+            problem, interval=interval or 0, form=form, objective=objective, requirements=required
+        )
     except InputError as error:
         raise (error.located("--interval") if error.where == "interval" else error) from None
     if out is None:

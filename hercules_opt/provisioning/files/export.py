@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from hercules_opt._version import __version__
 from hercules_opt.errors import InputError, nearest_name
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
-from hercules_opt.provisioning.problem import ProvisioningProblem, as_problem
+from hercules_opt.provisioning.objectives import Level, objective_levels, objective_text
+from hercules_opt.provisioning.problem import IntArray, ProvisioningProblem, as_problem
 from hercules_opt.provisioning.programs.exact import ExactProblem, exact
+from hercules_opt.provisioning.programs.limits import Limits
 from hercules_opt.provisioning.programs.program import Column, Figure, Program, Row
+from hercules_opt.provisioning.requirements import NO_REQUIREMENTS, Requirements
 
 #: Most signs of a name in a file.
 _LONGEST = 64
@@ -30,6 +33,8 @@ def export_program(
     *,
     interval: int = 0,
     form: str = "lp",
+    objective: str = "power",
+    requirements: Requirements | None = None,
 ) -> str:
     """Return the program of one interval as text.
 
@@ -42,6 +47,10 @@ def export_program(
     form
         ``"lp"`` (CPLEX LP), ``"mps"`` (free MPS) or ``"gmpl-dat"`` (data for
         ``formulations/provisioning.mod``).
+    objective
+        One of ``"power"``, ``"servers"`` and ``"cost"``; ``"gmpl-dat"`` has power only.
+    requirements
+        As for ``provision``; ``"gmpl-dat"`` can leave out pairs, and nothing else.
 
     Raises
     ------
@@ -51,14 +60,31 @@ def export_program(
     if form not in FORMS:
         hint = nearest_name(str(form), FORMS)
         raise InputError("unknown format", where="form", found=form, hint=hint)
-    data = as_problem(problem, table)
+    levels = objective_levels(objective)
+    if len(levels) > 1:
+        raise InputError("a file has one objective", where="objective", found=objective_text(levels))
+    required = NO_REQUIREMENTS if requirements is None else requirements
+    if not isinstance(required, Requirements):
+        raise InputError("must be Requirements", where="requirements", found=type(required).__name__)
+    if form == "gmpl-dat":
+        _check_gmpl(levels[0], required)
+    data = required.narrowed(as_problem(problem, table))
     intervals = len(data.load_qps)
     if isinstance(interval, bool) or not isinstance(interval, int) or not 0 <= interval < intervals:
         rule = f"must be a whole number from 0 to {intervals - 1}"
         raise InputError(rule, where="interval", found=interval)
     if not data.can_serve.any():
         raise InputError("no server type can serve any model: there is no program", where="problem")
-    return FORMS[form](_Figures.of(data, interval))
+    return FORMS[form](_Figures.of(data, interval, levels[0], required))
+
+
+def _check_gmpl(level: Level, required: Requirements) -> None:
+    """Raise where the model in GMPL has no place for what is asked."""
+    if level != "power":
+        raise InputError("must be power in the format gmpl-dat", where="objective", found=level)
+    for key in ("fixed", "at_least", "power_cap_w"):
+        if getattr(required, key):
+            raise InputError("cannot be said in the format gmpl-dat", where="requirements", key=key)
 
 
 @dataclass(frozen=True)
@@ -73,16 +99,20 @@ class _Figures:
     models: list[str]
     changed: list[tuple[str, str]]
     pairs: list[tuple[int, int]]
+    level: Level
     rates_qps: Sequence[Sequence[Fraction]]
-    powers_w: Sequence[Sequence[Fraction]]
+    costs: Sequence[Sequence[Fraction]]
     available: Sequence[int]
     loads_qps: list[Fraction]
     over_provision: list[Fraction]
     required_qps: list[Fraction]
+    fixed: IntArray
+    limits: Limits
 
     @classmethod
-    def of(cls, problem: ProvisioningProblem, number: int) -> _Figures:
-        exact_problem = ExactProblem.of(problem)
+    def of(cls, problem: ProvisioningProblem, number: int, level: Level, required: Requirements) -> _Figures:
+        # Fixed counts are columns of the file like all others, between equal bounds.
+        exact_problem = ExactProblem.of(problem, (level,), replace(required, fixed=None))
         interval = exact_problem.intervals[number]
         names = {axis: _safe_names(getattr(problem, axis)) for axis in ("server_types", "models")}
         changed = [
@@ -98,27 +128,56 @@ class _Figures:
             names["models"],
             changed,
             [(h, m) for h in range(types) for m in range(models) if problem.can_serve[h, m]],
+            level,
             exact_problem.rates_qps,
             exact_problem.levels[0].figures,
             interval.available,
             [exact(load) for load in problem.load_qps[number]],
             [exact(share) for share in problem.over_provision],
             [need * weight for need, weight in zip(interval.needs, interval.weights, strict=True)],
+            required.fixed_counts(problem)[number],
+            exact_problem.limits[number],
         )
+
+    @property
+    def objective(self) -> str:
+        """Name of the objective's row, with its unit."""
+        return {"power": "power_w", "servers": "servers", "cost": "cost_per_h"}[self.level]
 
     def head(self) -> list[str]:
         """Return the lines of comment that a file begins with."""
         return [
-            f"hercules-opt {__version__}, provisioning of interval {self.interval}: W and QPS, exact",
+            f"hercules-opt {__version__}, provisioning of interval {self.interval}: {self._units()}, exact",
             "n.TYPE.MODEL: servers of a type that serve a model",
             *(f"{safe} stands for {name!a}" for safe, name in self.changed),
         ]
 
+    def _units(self) -> str:
+        units = {"power": "W and QPS", "servers": "servers and QPS", "cost": "cost per hour and QPS"}
+        return units[self.level]
+
+    def _column(self, h: int, m: int) -> Column:
+        fixed = int(self.fixed[h, m])
+        low, high = (0, self.available[h]) if fixed < 0 else (fixed, fixed)
+        return Column(f"n.{self.server_types[h]}.{self.models[m]}", low, high, self.costs[m][h])
+
+    def _limiting(self) -> list[Row]:
+        rows = [
+            Row(
+                f"at_least.{self.models[m]}",
+                tuple((i, 1) for i, (_, k) in enumerate(self.pairs) if k == m),
+                low=least,
+            )
+            for m, least in enumerate(self.limits.fewest)
+            if least
+        ]
+        for total in self.limits.totals:
+            drawn = tuple((i, total.figures[m][h]) for i, (h, m) in enumerate(self.pairs))
+            rows.append(Row("power_cap", drawn, high=total.most))
+        return rows
+
     def program(self) -> Program:
-        columns = tuple(
-            Column(f"n.{self.server_types[h]}.{self.models[m]}", 0, self.available[h], self.powers_w[m][h])
-            for h, m in self.pairs
-        )
+        columns = tuple(self._column(h, m) for h, m in self.pairs)
         cover = [
             Row(
                 f"cover.{name}",
@@ -135,7 +194,8 @@ class _Figures:
             )
             for h, name in enumerate(self.server_types)
         ]
-        return Program(columns, tuple(row for row in (*cover, *use) if row.entries or row.low))
+        rows = (*cover, *self._limiting(), *use)
+        return Program(columns, tuple(row for row in rows if row.entries or row.low))
 
 
 def _lp(figures: _Figures) -> str:
@@ -143,7 +203,7 @@ def _lp(figures: _Figures) -> str:
     program = figures.program()
     names = [column.name for column in program.columns]
     lines = [f"\\ {line}" for line in figures.head()]
-    lines += ["Minimize", " power_w:"]
+    lines += ["Minimize", f" {figures.objective}:"]
     lines += [f"  + {decimal_text(column.cost)} {column.name}" for column in program.columns]
     lines.append("Subject To")
     for row in program.rows:
@@ -153,7 +213,8 @@ def _lp(figures: _Figures) -> str:
         limit = f">= {decimal_text(row.low)}" if row.low is not None else f"<= {decimal_text(row.high or 0)}"
         lines.append(f"  {limit}")
     lines.append("Bounds")
-    lines += [f" 0 <= {column.name} <= {decimal_text(column.high)}" for column in program.columns]
+    for column in program.columns:
+        lines.append(f" {decimal_text(column.low)} <= {column.name} <= {decimal_text(column.high)}")
     lines += ["General", *(f" {name}" for name in names), "End", ""]
     return "\n".join(lines)
 
@@ -162,7 +223,7 @@ def _mps(figures: _Figures) -> str:
     """Return the program in the free MPS format."""
     program = figures.program()
     lines = [f"* {line}" for line in figures.head()]
-    lines += ["NAME provisioning FREE", "ROWS", " N power_w"]
+    lines += ["NAME provisioning FREE", "ROWS", f" N {figures.objective}"]
     lines += [f" {'L' if row.low is None else 'G'} {row.name}" for row in program.rows]
     lines += ["COLUMNS", " MARKER 'MARKER' 'INTORG'"]
     entries: list[list[str]] = [[] for _ in program.columns]
@@ -170,13 +231,15 @@ def _mps(figures: _Figures) -> str:
         for place, figure in row.entries:
             entries[place].append(f" {program.columns[place].name} {row.name} {decimal_text(figure)}")
     for column, below in zip(program.columns, entries, strict=True):
-        lines += [f" {column.name} power_w {decimal_text(column.cost)}", *below]
+        lines += [f" {column.name} {figures.objective} {decimal_text(column.cost)}", *below]
     lines += [" MARKER 'MARKER' 'INTEND'", "RHS"]
     for row in program.rows:
         limit = row.high if row.low is None else row.low
         lines.append(f" RHS {row.name} {decimal_text(limit or 0)}")
     lines.append("BOUNDS")
-    lines += [f" UP BOUND {column.name} {decimal_text(column.high)}" for column in program.columns]
+    for column in program.columns:
+        lines.append(f" LO BOUND {column.name} {decimal_text(column.low)}")
+        lines.append(f" UP BOUND {column.name} {decimal_text(column.high)}")
     return "\n".join([*lines, "ENDATA", ""])
 
 
@@ -191,7 +254,7 @@ def _gmpl(figures: _Figures) -> str:
     lines += ["data;", f"set SERVER_TYPES := {' '.join(types)};", f"set MODELS := {' '.join(models)};"]
     lines.append("param : PAIRS : rate power :=")
     for h, m in figures.pairs:
-        rate, power = decimal_text(figures.rates_qps[m][h]), decimal_text(figures.powers_w[m][h])
+        rate, power = decimal_text(figures.rates_qps[m][h]), decimal_text(figures.costs[m][h])
         lines.append(f" {types[h]} {models[m]} {rate} {power}")
     tables: dict[str, list[str]] = {
         "available": listed(types, figures.available),

@@ -10,6 +10,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from provisioning_cases import medium_problem, tiny_problem
 
@@ -99,6 +100,59 @@ def some_problems(seeds: range) -> dict[str, ho.ProvisioningProblem]:
 def test_glpk_reads_all_three_formats_and_finds_the_same_power(tmp_path):
     """The GMPL model with its data, LP and MPS; loads that nothing covers among them."""
     assert check_glpk(tmp_path, some_problems(range(24))) >= 3
+
+
+def test_objectives_and_requirements_are_written(tmp_path):
+    """Each kind alone and together, minimum servers and a cap among them: GLPK finds what provision finds."""
+    expected = {}
+    for seed, (name, problem) in enumerate(some_problems(range(60, 84)).items()):
+        random = np.random.default_rng(seed)
+        problem = problem.replace(cost_per_h=random.integers(1, 9, len(problem.server_types)))
+        types, models = problem.server_types, problem.models
+        h, m = (int(place) for place in np.argwhere(problem.can_serve)[0])
+        usable = int(problem.available @ problem.can_serve[:, m])
+        asked = ho.Requirements(
+            forbid=[(types[-1], models[-1])] if (types[-1], models[-1]) != (types[h], models[m]) else (),
+            fixed={(types[h], models[m]): min(1, int(problem.available[h]))} if seed % 3 == 0 else None,
+            at_least={models[m]: min(3, usable - 2)} if seed % 2 and usable > 2 else None,
+            power_cap_w=2000.0 if seed % 4 < 2 else None,
+        )
+        level = ("power", "servers", "cost")[seed % 3]
+        value = ho.provision(problem, objective=level, requirements=asked, gap=0.0).objective
+        for form in ("lp", "mps"):
+            text = ho.export_program(problem, form=form, objective=level, requirements=asked)
+            (tmp_path / f"{name}.{form}").write_text(text)
+            expected[f"{name}.{form}"] = value
+    found = read_back(GLPK, tmp_path)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == (None if value is None else pytest.approx(value, rel=1e-9)), name
+    assert sum(value is not None for value in expected.values()) > len(expected) / 3
+
+
+@pytest.mark.parametrize(
+    ("choice", "text"),
+    [
+        ({"objective": ["power", "servers"]}, "objective: a file has one objective, found 'power, servers'"),
+        (
+            {"objective": "servers", "form": "gmpl-dat"},
+            "objective: must be power in the format gmpl-dat, found",
+        ),
+        (
+            {"requirements": ho.Requirements(power_cap_w=1), "form": "gmpl-dat"},
+            "requirements, power_cap_w: cannot be said in the format gmpl-dat",
+        ),
+        (
+            {"requirements": ho.Requirements(at_least={"model1": 1}), "form": "gmpl-dat"},
+            "requirements, at_least: cannot be said in the format gmpl-dat",
+        ),
+        ({"requirements": 3}, "requirements: must be Requirements, found 'int'"),
+    ],
+)
+def test_what_a_format_cannot_say_is_refused(choice, text):
+    with pytest.raises(ho.InputError) as caught:
+        ho.export_program(medium_problem(1), **choice)
+    assert str(caught.value).startswith(text)
 
 
 @pytest.mark.slow
