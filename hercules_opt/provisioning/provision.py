@@ -183,7 +183,8 @@ def _started(policy: Policy, problem: ExactProblem, data: ProvisioningProblem, s
         raise InputError("must have the problem's server types, models and intervals", where="start")
     starts: dict[ExactInterval, Start] = {}
     for t, interval in enumerate(problem.intervals):
-        free = start.counts[t] - np.array(problem.fixed[t], dtype=np.int64).T
+        # Servers of pairs that cannot serve, or are fixed, are of no use: they would seem to cost nothing.
+        free = np.where(np.array(interval.rates, dtype=object).T > 0, start.counts[t], 0)
         prices = start_prices(start.certificate[t])
         starts.setdefault(interval, Start(as_rows(np.maximum(free, 0)), prices))
     return Hercules(starts)

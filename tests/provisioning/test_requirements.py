@@ -346,6 +346,24 @@ def test_a_start_changes_nothing_but_the_time():
             assert ho.verify(data, again) == []
 
 
+def test_what_a_start_cannot_use_is_left_out():
+    """Servers of pairs that are forbidden, cannot serve, or are fixed at another count."""
+    problem = ho.ProvisioningProblem(
+        [[10.0, 10.0], [20.0, np.nan]], [[50.0, 50.0], [90.0, np.nan]], [6, 3], [[40.0, 20.0]]
+    )
+    plan = ho.provision(problem)
+    odd = replace(plan, counts=np.array([[[5, 2], [3, 2]]]))
+    for asked in (
+        ho.Requirements(),
+        ho.Requirements(forbid=[("type2", "model1")]),
+        ho.Requirements(fixed={("type2", "model1"): 1}, at_least={"model2": 3}),
+    ):
+        again = ho.provision(problem, start=odd, requirements=asked)
+        expected = ho.provision(problem, requirements=asked)
+        assert (again.status, again.power_w.tolist()) == ("optimal", expected.power_w.tolist())
+        assert ho.verify(problem, again) == []
+
+
 def test_a_start_spares_the_linear_programs(monkeypatch):
     """At the prices of the plan itself no interval needs column generation."""
     problem = medium_problem(5, intervals=2)
