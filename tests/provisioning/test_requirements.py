@@ -347,12 +347,12 @@ def test_a_start_changes_nothing_but_the_time():
 
 
 def test_what_a_start_cannot_use_is_left_out():
-    """Servers of pairs that are forbidden, cannot serve, or are fixed at another count."""
+    """The optimum and a server of a pair that cannot serve; forbidden and fixed pairs."""
     problem = ho.ProvisioningProblem(
         [[10.0, 10.0], [20.0, np.nan]], [[50.0, 50.0], [90.0, np.nan]], [6, 3], [[40.0, 20.0]]
     )
     plan = ho.provision(problem)
-    odd = replace(plan, counts=np.array([[[5, 2], [3, 2]]]))
+    odd = replace(plan, counts=np.array([[[0, 2], [2, 1]]]))
     for asked in (
         ho.Requirements(),
         ho.Requirements(forbid=[("type2", "model1")]),
