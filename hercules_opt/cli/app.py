@@ -16,6 +16,7 @@ from hercules_opt.cli.diff import diff
 from hercules_opt.cli.errors import ExitCode, guarded, interruptible
 from hercules_opt.cli.export import export
 from hercules_opt.cli.instances import instances
+from hercules_opt.cli.measure import measure
 from hercules_opt.cli.output import write_stdout
 from hercules_opt.cli.profile import profile
 from hercules_opt.cli.provision import provision
@@ -83,7 +84,8 @@ def command_line() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     commands: tuple[Callable[..., ExitCode], ...] = (
-        run, profile, provision, what_if, compare, diff, verify, validate, export, calibrate, instances,
+        run, profile, provision, what_if, compare, diff, verify, validate, export, calibrate, measure,
+        instances,
     )  # fmt: skip
     for command in commands:
         app.command()(interruptible(command))

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 from hercules_opt.hardware.packing import Device, Host, Operators
 from hercules_opt.hardware.smooth import larger
 
+#: How sharply lookups begin to be spread over cores.
+_GRAIN_NORM = 8
 #: Smooth maximum: how far, relative to its scale, the transition reaches.
 SOFTNESS = 0.1
 
@@ -52,6 +54,7 @@ def _hypot(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 class _HostBytes(NamedTuple):
+    cached_item: jax.Array
     stream_batch: jax.Array
     stream_item: jax.Array
     gather_item: jax.Array
@@ -62,22 +65,26 @@ class _HostBytes(NamedTuple):
 def _host_bytes(host: Host, ops: Operators, select: jax.Array, thread: HostThread) -> _HostBytes:
     """Return the bytes of each operator that reach DRAM (per batch, per item), and those inside DIMMs.
 
-    Weights and activations of all threads share the last-level cache; what does not fit is streamed. Rows
+    Weights and activations of all threads, gathered rows that are written again among them, share the
+    last-level cache; what does not fit is streamed, and ``cached_item`` passes through caches. Rows
     that the cache holds are read from it, also where there is near-memory processing, which gathers and pools
     the others; its rate is one of random rows, so that they carry no overhead.
     """
-    activations = thread.threads * thread.batch_size * jnp.max(select * ops.activation_bytes)
+    pooled = host.has_nmp * jnp.asarray(ops.pooled)
+    rewritten = host.bag_rewrite * ops.gather_bytes * (1.0 - pooled)
+    largest = jnp.max(select * (ops.activation_bytes + rewritten))
+    activations = thread.threads * thread.batch_size * largest
     resident = jnp.sum(select * ops.weight_bytes) + activations
     miss = resident / (resident + host.llc_bytes)
-    table_miss = ops.table_bytes / (ops.table_bytes + host.llc_bytes)
+    table_miss = ops.table_bytes / (ops.table_bytes + host.table_llc_bytes)
     rows = ops.gather_bytes + ops.rows * host.row_overhead_bytes
-    pooled = host.has_nmp * jnp.asarray(ops.pooled)
     inside = pooled * table_miss
-    rewritten = 2.0 * host.bag_rewrite * ops.gather_bytes * (1.0 - pooled)
+    cached = ops.activation_bytes + 2.0 * rewritten
     commands = inside * (ops.output_bytes + ops.rows * host.nmp_command_bytes)
     return _HostBytes(
         stream_batch=select * miss * ops.weight_bytes,
-        stream_item=select * (miss * ops.activation_bytes + rewritten + commands),
+        cached_item=select * cached,
+        stream_item=select * (miss * cached + commands),
         gather_item=select * table_miss * rows * (1.0 - pooled),
         nmp_item=select * ops.gather_bytes * inside,
         inside=inside,
@@ -105,18 +112,34 @@ def host_batch_s(
     """
     b, k = items[None, :, None], busy[:, None, None]
     moved = _host_bytes(host, ops, select, thread)
-    speed = thread.cores / (1.0 + host.parallel_loss * (thread.cores - 1.0))
+    cores = _cores(host, ops, thread.cores, b)
+    speed = cores / (1.0 + host.parallel_loss * (cores - 1.0))
     rows = b + host.half_rows * ops.rows_scale * thread.cores
-    compute = select * ops.flops * (1.0 - moved.inside) * rows / (speed * host.core_flop_s)
+    flops = ops.flops * ops.padding * (1.0 - moved.inside)
+    compute = select * flops * rows / (speed * host.core_flop_s)
+    vectors = ops.pooled * ops.rows / larger(ops.lookups, 1.0)
+    handled = select * (ops.rows * host.row_s + vectors * host.vector_s) * (1.0 - moved.inside)
+    compute += (handled + moved.cached_item * host.cache_s_per_byte) * b / speed
     streamed = moved.stream_batch + (moved.stream_item + moved.gather_item) * b
-    launch = select_launches(ops, select) * (host.launch_s + host.fork_s * jnp.log2(thread.cores))
-    alone = launch + _hypot(compute, streamed / (thread.cores * host.core_bytes_s))
+    each = host.launch_s + host.fork_s * jnp.log2(thread.cores) + ops.sparse * host.table_s
+    launch = select_launches(ops, select) * each
+    alone = launch + _hypot(compute, streamed / (cores * host.core_bytes_s))
     channels = streamed * _crowd(streamed, b, k, thread) / host.bytes_s
     inside = moved.nmp_item * b * k / host.nmp_bytes_s
     parts = (alone, channels, inside)
     totals = [jnp.sum(part, axis=2, keepdims=True) for part in parts]
     whole = _hypot(totals[0], _hypot(totals[1], totals[2]))
     return sum((part * total for part, total in zip(parts, totals, strict=True)), jnp.zeros(())) / whole
+
+
+def _cores(host: Host, ops: Operators, cores: jax.Array, items: jax.Array) -> jax.Array:
+    """Return the cores that share an operator: one for lookups that are too few to be spread.
+
+    A step, rounded off: 1 / (1 + (grain / bytes per table)^8).
+    """
+    bytes_per_table = ops.gather_bytes * items / larger(ops.launches, 1.0)
+    few = (ops.sparse * host.grain_bytes / larger(bytes_per_table, 1.0)) ** _GRAIN_NORM
+    return 1.0 + (cores - 1.0) / (1.0 + few)
 
 
 def _crowd(streamed: jax.Array, items: jax.Array, busy: jax.Array, thread: HostThread) -> jax.Array:

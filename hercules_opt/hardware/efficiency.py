@@ -44,16 +44,43 @@ class HostEfficiency(Part):
         le=1e4,
         description="Bytes that a gathered row costs on top of its own (random access).",
     )
+    row_ns: float = Field(
+        default=0.0, ge=0, le=1e6, description="Work of one core per gathered row, wherever the row is."
+    )
+    vector_ns: float = Field(
+        default=0.0, ge=0, le=1e6, description="Work of one core per vector that is pooled from several rows."
+    )
+    table_cache: float = Field(
+        default=1.0, gt=0, le=1, description="Share of the last-level cache that keeps rows of a table."
+    )
+    gather_grain_kb: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        description="Gathered bytes per table below which the lookups stay on one core.",
+    )
+    gemm_lanes: float = Field(
+        default=1.0, ge=1, le=4096, description="Outputs of a product are computed in multiples of this."
+    )
+    cache_gb_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e5,
+        description="Rate at which one core moves activations that caches hold; none: they cost nothing.",
+    )
     bag_rewrite: float = Field(
         default=0.0,
         ge=0,
-        le=2,
+        le=20,
         description="Times that gathered rows are written and read again: 0 if the embedding bag is fused.",
     )
     nmp_command_bytes: float = Field(
         default=10.0, ge=0, le=1e4, description="Bytes of command that one row costs on an NMP channel."
     )
     launch_us: float = Field(default=3.0, ge=0, le=1e6, description="Cost of one operator in the runtime.")
+    table_us: float = Field(
+        default=0.0, ge=0, le=1e6, description="Added cost of the lookups in one table in the runtime."
+    )
     fork_us: float = Field(
         default=1.0, ge=0, le=1e6, description="Added cost per operator and doubling of cores."
     )

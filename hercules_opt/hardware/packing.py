@@ -42,10 +42,16 @@ class Host(NamedTuple):
     core_bytes_s: float
     row_overhead_bytes: float
     bag_rewrite: float
+    row_s: float
+    vector_s: float
+    grain_bytes: float
+    cache_s_per_byte: float
     llc_bytes: float
+    table_llc_bytes: float
     memory_bytes: float
     launch_s: float
     fork_s: float
+    table_s: float
     nmp_bytes_s: float
     nmp_command_bytes: float
     has_nmp: float
@@ -80,7 +86,10 @@ class Device(NamedTuple):
 
 
 class Operators(NamedTuple):
-    """Padded operators; every field has shape (slots,). A vector is pooled from ``lookups`` rows."""
+    """Padded operators; every field has shape (slots,). A vector is pooled from ``lookups`` rows.
+
+    A host computes ``padding`` times the operations.
+    """
 
     flops: Array
     weight_bytes: Array
@@ -92,6 +101,7 @@ class Operators(NamedTuple):
     output_bytes: Array
     launches: Array
     rows_scale: Array
+    padding: Array
     sparse: Array
     pooled: Array
 
@@ -157,9 +167,9 @@ def pack(server: ServerType, model: Model, efficiency: Efficiency = DEFAULT_EFFI
     assert model.sla_ms is not None
     load = workload(model.architecture)
     return Pair(
-        host=_host(server, efficiency),
+        host=host_figures(server, efficiency),
         device=_device(server.accelerator, efficiency),
-        operators=_operators(load, model.architecture),
+        operators=_operators(load, model.architecture, efficiency.host.gemm_lanes),
         sizes=_sizes(model),
         terms=Terms(model.sla_ms / 1e3, 1.0 - model.sla_percentile / 100.0, power_budget_w(server)),
         input_bytes=load.input_bytes_per_item,
@@ -189,7 +199,8 @@ def rated_power_w(server: ServerType) -> float:
     return total
 
 
-def _host(server: ServerType, efficiency: Efficiency) -> Host:
+def host_figures(server: ServerType, efficiency: Efficiency) -> Host:
+    """Return the host of a server type that has a CPU."""
     assert server.cpu is not None
     cpu, nmp, known = server.cpu, server.nmp, efficiency.host
     cores = cpu.sockets * cpu.cores
@@ -204,10 +215,16 @@ def _host(server: ServerType, efficiency: Efficiency) -> Host:
         core_bytes_s=known.core_gb_s * 1e9,
         row_overhead_bytes=known.row_overhead_bytes,
         bag_rewrite=known.bag_rewrite,
+        row_s=known.row_ns * 1e-9,
+        vector_s=known.vector_ns * 1e-9,
+        grain_bytes=known.gather_grain_kb * 1e3,
+        cache_s_per_byte=0.0 if known.cache_gb_s is None else 1e-9 / known.cache_gb_s,
         llc_bytes=cpu.sockets * cpu.llc_mb * 2.0**20,
+        table_llc_bytes=cpu.sockets * cpu.llc_mb * 2.0**20 * known.table_cache,
         memory_bytes=cpu.memory_gb * 1e9 * (1.0 - efficiency.reserved_host_memory),
         launch_s=known.launch_us * 1e-6,
         fork_s=known.fork_us * 1e-6,
+        table_s=known.table_us * 1e-6,
         nmp_bytes_s=_nmp_bytes_s(nmp, peak_bytes_s),
         nmp_command_bytes=known.nmp_command_bytes,
         has_nmp=float(nmp is not None),
@@ -263,7 +280,7 @@ def _device(accelerator: Accelerator | None, efficiency: Efficiency) -> Device:
     )
 
 
-def _operators(load: Workload, architecture: Architecture) -> Operators:
+def _operators(load: Workload, architecture: Architecture, lanes: float) -> Operators:
     count = len(load.operators)
     slots = OPERATOR_SLOTS * max(1, -(-count // OPERATOR_SLOTS))
 
@@ -284,6 +301,7 @@ def _operators(load: Workload, architecture: Architecture) -> Operators:
         output_bytes=column([op.output_bytes_per_item for op in operators]),
         launches=column([float(op.launches) for op in operators]),
         rows_scale=column([_rows_scale(op) for op in operators]),
+        padding=column([_padding(op, lanes) for op in operators]),
         sparse=column([float(op.stage == "sparse") for op in operators]),
         pooled=column([float(number > 1.0 + 1e-9) for number in lookups]),
     )  # fmt: skip
@@ -292,6 +310,12 @@ def _operators(load: Workload, architecture: Architecture) -> Operators:
 def _lookups(operator: Operator) -> float:
     """Return the rows per pooled vector, were both of equal elements."""
     return operator.gather_bytes_per_item / max(operator.output_bytes_per_item, 1e-300)
+
+
+def _padding(operator: Operator, lanes: float) -> float:
+    """Return what a host computes over what the product asks for: its outputs come in whole ``lanes``."""
+    width = operator.output_width
+    return -(-width // lanes) * lanes / width if operator.kind in ("gemm", "recurrent") else 1.0
 
 
 def _rows_scale(operator: Operator) -> float:

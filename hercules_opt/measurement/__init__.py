@@ -1,0 +1,1 @@
+"""Real inference on this host: microbenchmarks, models built from their architecture, load tests."""

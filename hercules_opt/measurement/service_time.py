@@ -1,0 +1,118 @@
+"""Service time of models on this host: a batch at a time, measured and predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hercules_opt.errors import InputError
+from hercules_opt.hardware.efficiency import Efficiency
+from hercules_opt.hardware.packing import pack
+from hercules_opt.measurement.graphs import graph, table_specs
+from hercules_opt.measurement.host_fit import batch_s
+from hercules_opt.measurement.runtime import Lookups, feeds, session, tables
+from hercules_opt.measurement.timing import Timing, timed
+from hercules_opt.problem.architecture import Architecture, Tables
+from hercules_opt.problem.models import Model
+from hercules_opt.problem.servers import ServerType
+
+#: Share of the available memory that tables may take.
+MEMORY_SHARE = 0.5
+#: Inputs that are made before the clock runs.
+_INPUTS = 60
+
+
+@dataclass(frozen=True)
+class ServiceTime:
+    """A batch of one model on some threads.
+
+    Attributes
+    ----------
+    row_scale
+        Rows of the tables over those of the model, below 1 where they would not fit into memory.
+    timing
+        What was measured.
+    predicted_s
+        By the cost model, for tables of that size.
+    """
+
+    model: str
+    items: int
+    threads: int
+    row_scale: float
+    timing: Timing
+    predicted_s: float
+
+    @property
+    def error(self) -> float:
+        """Relative error of the prediction."""
+        return self.predicted_s / self.timing.seconds - 1.0
+
+
+def row_scale(architecture: Architecture, available_gb: float) -> float:
+    """Return by what the rows of a model's tables must be scaled to fit into memory; at most 1."""
+    needed = sum(spec.bytes for spec in table_specs(architecture))
+    return min(1.0, MEMORY_SHARE * available_gb * 1e9 / needed)
+
+
+def scaled(model: Model, scale: float) -> Model:
+    """Return a model whose tables have fewer rows."""
+    assert model.architecture is not None
+
+    def fewer(group: Tables) -> Tables:
+        rows = group.rows
+        if isinstance(rows, tuple):
+            return group.replace(rows=tuple(max(1, round(one * scale)) for one in rows))
+        return group.replace(rows=max(1, round(rows * scale)))
+
+    if scale == 1.0:
+        return model
+    groups = tuple(fewer(group) for group in model.architecture.tables)
+    return model.replace(architecture=model.architecture.replace(tables=groups))
+
+
+def service_times(
+    name: str,
+    model: Model,
+    server: ServerType,
+    efficiency: Efficiency,
+    *,
+    batches: Sequence[int],
+    threads: Sequence[int],
+    available_gb: float,
+    budget_s: float = 0.5,
+    progress: Callable[[str], None] | None = None,
+) -> Iterator[ServiceTime]:
+    """Measure a model's service time over batches and threads, beside the prediction.
+
+    Raises
+    ------
+    InputError
+        If the model has no architecture, or one that is not measured.
+    """
+    if model.architecture is None:
+        raise InputError("is required to measure a model", where=name, key="architecture")
+    scale = row_scale(model.architecture, available_gb)
+    smaller = scaled(model, scale)
+    assert smaller.architecture is not None
+    specs, lookups = table_specs(smaller.architecture), Lookups()
+    held, whole = tables(specs), graph(smaller.architecture, "whole")
+    pair = pack(server, smaller, efficiency)
+    every = np.ones(len(pair.operators.flops))
+    for count in threads:
+        one = session(whole, count)
+        for items in batches:
+            if progress is not None:
+                progress(f"{name}, {items} items, {count} threads")
+            made = max(4, min(_INPUTS, 20_000 // items))
+            inputs = [feeds(specs, lookups, items, smaller.architecture.dense_features) for _ in range(made)]
+            inputs = [{**held, **each} for each in inputs]
+
+            def run(number: int, one: Any = one, inputs: list[dict[str, Any]] = inputs) -> Any:
+                return one.run(None, inputs[number % len(inputs)])
+
+            timing = timed(run, budget_s)
+            yield ServiceTime(name, items, count, scale, timing, batch_s(pair, every, count, items))

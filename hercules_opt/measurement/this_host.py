@@ -1,0 +1,102 @@
+"""What this host lets a process use: cores, caches, memory, power counters."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_CPUINFO = Path("/proc/cpuinfo")
+_MEMINFO = Path("/proc/meminfo")
+_POWER = Path("/sys/class/powercap")
+
+
+@dataclass(frozen=True)
+class ThisHost:
+    """Name of the processor, cores that a process may use of those shown, memory, last-level cache."""
+
+    name: str
+    cores: int
+    cores_shown: int
+    memory_gb: float
+    available_gb: float
+    llc_mb: float
+
+
+def this_host() -> ThisHost:
+    """Return what this host lets the process use: its affinity, and the quota of its control group."""
+    shown = os.cpu_count() or 1
+    return ThisHost(_processor(), usable_cores(), shown, *_memory_gb(), _llc_mb())
+
+
+def usable_cores(limit: Path = _CGROUP_LIMIT) -> int:
+    """Return the cores that the process may use: at least one, and none that only a fraction is left of."""
+    mine = len(allowed_cores())
+    try:
+        quota, period = limit.read_text(encoding="utf-8").split()
+        share = float(quota) / float(period)
+    except (OSError, ValueError):  # no control group, or "max": no limit
+        return mine
+    return max(1, min(mine, int(share)))
+
+
+def allowed_cores() -> list[int]:
+    """Return the numbers of the cores that the process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _processor() -> str:
+    try:
+        lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _memory_gb() -> tuple[float, float]:
+    """Return memory in all, and what is available; 1 GB each where the system does not say."""
+    try:
+        lines = _MEMINFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 1.0, 1.0
+    kilobytes = {line.split(":")[0]: float(line.split()[1]) for line in lines if ":" in line}
+    return tuple(kilobytes.get(key, 1e6) * 1024 / 1e9 for key in ("MemTotal", "MemAvailable"))  # type: ignore[return-value]
+
+
+def _llc_mb(root: Path = _CACHES) -> float:
+    """Return the largest cache of the first core in MB; 1 where the system does not say."""
+    sizes = [1.0]
+    for level in sorted(root.glob("index*/size")):
+        text = level.read_text(encoding="utf-8").strip()
+        if text.endswith("K") and text[:-1].isdigit():
+            sizes.append(int(text[:-1]) / 1024)
+    return max(sizes)
+
+
+def measured_power_w(seconds: float, root: Path = _POWER) -> float | None:
+    """Return the mean power of all processor packages over some time; ``None`` where it cannot be read."""
+    before = _energy_j(root)
+    begin = time.perf_counter()
+    time.sleep(seconds)
+    after, elapsed = _energy_j(root), time.perf_counter() - begin
+    if before is None or after is None or after < before:
+        return None
+    return (after - before) / elapsed
+
+
+def _energy_j(root: Path) -> float | None:
+    """Return the sum of the packages' energy counters (RAPL)."""
+    total = None
+    for zone in sorted(root.glob("*-rapl:?")):
+        try:
+            total = (total or 0.0) + float((zone / "energy_uj").read_text(encoding="utf-8")) * 1e-6
+        except (OSError, ValueError):
+            return None
+    return total

@@ -1,0 +1,91 @@
+"""How long a call takes, and whether something else was using the machine meanwhile."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+_STAT = Path("/proc/stat")
+#: Least repetitions, and most.
+_LEAST, _MOST = 5, 400
+#: Spread of the middle half, relative to the median, from which a time counts as disturbed.
+DISTURBED = 0.25
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of one call.
+
+    Attributes
+    ----------
+    seconds
+        The median.
+    spread
+        Width of the middle half of the times, relative to the median.
+    repeats
+        How often it was called.
+    """
+
+    seconds: float
+    spread: float
+    repeats: int
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the times differ so much that something else must have run."""
+        return self.spread > DISTURBED
+
+
+def timed(call: Callable[[int], object], budget_s: float) -> Timing:
+    """Return the time of a call, which is told its number, repeated within a budget."""
+    call(0)
+    call(1)
+    times: list[float] = []
+    begin = time.perf_counter()
+    while len(times) < _LEAST or (time.perf_counter() - begin < budget_s and len(times) < _MOST):
+        start = time.perf_counter()
+        call(len(times))
+        times.append(time.perf_counter() - start)
+    low, middle, high = np.percentile(times, [25, 50, 75])
+    return Timing(float(middle), float((high - low) / middle), len(times))
+
+
+def disturbed_share(timings: Sequence[Timing]) -> float:
+    """Return the share of times that were disturbed."""
+    return float(np.mean([one.disturbed for one in timings])) if timings else 0.0
+
+
+class Neighbours:
+    """What others use of the machine, from when this is made."""
+
+    def __init__(self, stat: Path = _STAT) -> None:
+        self._stat, self._begin, self._clock = stat, _busy_s(stat), time.perf_counter()
+        self._own = _own_s()
+
+    def cores(self) -> float | None:
+        """Return the cores that others kept busy on average; ``None`` where the system does not say."""
+        now, elapsed = _busy_s(self._stat), time.perf_counter() - self._clock
+        if self._begin is None or now is None or elapsed <= 0.0:
+            return None
+        return max(0.0, (now - self._begin - (_own_s() - self._own)) / elapsed)
+
+
+def _own_s() -> float:
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+def _busy_s(stat: Path) -> float | None:
+    """Return the seconds that all cores were busy since the system started, stolen ones included."""
+    try:
+        fields = stat.read_text(encoding="utf-8").splitlines()[0].split()
+        ticks = [float(field) for field in fields[1:9]]
+    except (OSError, IndexError, ValueError):
+        return None
+    user, nice, system, _idle, _waiting, interrupts, soft, stolen = ticks
+    return (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")

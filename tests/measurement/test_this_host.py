@@ -1,0 +1,78 @@
+"""What a host lets a process use: fewer cores than it shows, and power counters that may be unreadable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hercules_opt.measurement import this_host as module
+from hercules_opt.measurement.this_host import measured_power_w, this_host, usable_cores
+from hercules_opt.measurement.timing import Neighbours, Timing, disturbed_share, timed
+
+LIMITS = [
+    ("max 100000", 4),
+    ("200000 100000", 2),
+    ("150000 100000", 1),
+    ("50000 100000", 1),
+    ("9999999 1", 4),
+]
+
+
+@pytest.mark.parametrize(("limit", "cores"), LIMITS)
+def test_a_quota_leaves_fewer_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, cores: int
+) -> None:
+    monkeypatch.setattr(module, "allowed_cores", lambda: [0, 1, 2, 3])
+    (tmp_path / "cpu.max").write_text(limit + "\n", encoding="utf-8")
+    assert usable_cores(tmp_path / "cpu.max") == cores
+
+
+def test_affinity_leaves_fewer_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a control group, the cores that the process may run on."""
+    monkeypatch.setattr(module, "allowed_cores", lambda: [3])
+    assert usable_cores(tmp_path / "none") == 1
+    found = this_host()
+    assert found.cores <= found.cores_shown == os.cpu_count()
+    assert found.memory_gb >= found.available_gb > 0
+    assert found.llc_mb > 0
+
+
+def test_power_of_all_packages(tmp_path: Path) -> None:
+    """Counters that stand still: no watts. One that cannot be read, or none at all: not measured."""
+    for number in range(2):
+        zone = tmp_path / f"intel-rapl:{number}"
+        zone.mkdir()
+        (zone / "energy_uj").write_text("5000000\n", encoding="utf-8")
+    assert measured_power_w(0.01, tmp_path) == 0.0
+    (tmp_path / "intel-rapl:1" / "energy_uj").write_text("no number\n", encoding="utf-8")
+    assert measured_power_w(0.01, tmp_path) is None
+    assert measured_power_w(0.01, tmp_path / "none") is None
+
+
+def test_a_call_is_timed_by_its_median() -> None:
+    told: list[int] = []
+    found = timed(told.append, 0.0)
+    assert found.repeats == 5
+    assert told == [0, 1, 0, 1, 2, 3, 4]
+    assert found.seconds > 0
+
+
+def test_times_that_differ_are_disturbed() -> None:
+    calm, shaky = Timing(1.0, 0.1, 5), Timing(1.0, 0.5, 5)
+    assert (calm.disturbed, shaky.disturbed) == (False, True)
+    assert disturbed_share([calm, calm, calm, shaky]) == 0.25
+    assert disturbed_share([]) == 0.0
+
+
+def test_neighbours_are_what_is_busy_beside_us(tmp_path: Path) -> None:
+    """Many more seconds of busy cores in no time: others are busy; an unreadable file: not known."""
+    stat = tmp_path / "stat"
+    stat.write_text("cpu 1000 0 0 5000 0 0 0 0 0 0\n", encoding="utf-8")
+    found = Neighbours(stat)
+    stat.write_text("cpu 1000000 0 0 5000 0 0 0 0 0 0\n", encoding="utf-8")
+    cores = found.cores()
+    assert cores is not None
+    assert cores > 1.0
+    assert Neighbours(tmp_path / "none").cores() is None
