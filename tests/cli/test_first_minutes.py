@@ -36,7 +36,7 @@ def test_every_command_explains_itself(command: str) -> None:
     ("arguments", "fragments"),
     [
         (["rum"], ["unknown command, found 'rum'", "Did you mean 'run'?"]),
-        (["xyzzy"], ["unknown command", "Valid names: 'compare'", "'run'"]),
+        (["xyzzy"], ["unknown command", "Valid names: 'calibrate'", "'run'"]),
         (["run"], ["missing argument 'INSTANCE'", "See 'hercules-opt run --help'."]),
         (["run", "nosuch"], ["nosuch: no such file, and no instance of this name", "'tiny'"]),
         (["run", "tinny"], ["Did you mean 'tiny'?"]),
