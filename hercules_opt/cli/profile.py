@@ -14,6 +14,23 @@ from hercules_opt.cli.output import hint, show, show_json, tell
 from hercules_opt.cli.tables import found_table
 from hercules_opt.errors import InputError, nearest_name
 
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="FOLDER",
+        help="Keep every row as soon as it is found: a killed run goes on, only what changed is searched.",
+    ),
+]
+WorkersOption = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="NUMBER|ADDRESS",
+        help="Processes, or a Dask scheduler like tcp://host:8786, that share the pairs.",
+    ),
+]
+
 if TYPE_CHECKING:
     from hercules_opt.scheduling.optimize import Method
 
@@ -28,10 +45,13 @@ def profile(
         typer.Option(
             "--method",
             metavar="NAME",
-            help="gradient or exhaustive; by default the instance's own table, else gradient.",
+            help="gradient, lattice, random, exhaustive, deeprecsys, baymax or offload; by default the "
+            "instance's own table, else gradient.",
         ),
     ] = None,
     seed: SeedOption = 0,
+    cache: CacheOption = None,
+    workers: WorkersOption = None,
     check: CheckOption = True,
     calibration: CalibrationOption = None,
     as_json: JsonOption = False,
@@ -42,7 +62,15 @@ def profile(
 
     check_output(out, (".csv", ".json"))
     day = load_instance(instance)
-    table = found_table(day, seed=seed, method=_checked_method(method), check=check, calibration=calibration)
+    table = found_table(
+        day,
+        seed=seed,
+        method=_checked_method(method),
+        check=check,
+        calibration=calibration,
+        cache=cache,
+        workers=_crew(workers),
+    )
     if out is not None:
         (table.to_json if out.suffix.lower() == ".json" else table.to_csv)(out)
     if as_json:
@@ -56,6 +84,11 @@ def profile(
     )
     hint(f"\nNext: {keep}")
     return ExitCode.DONE
+
+
+def _crew(text: str | None) -> int | str | None:
+    """Return a number of processes, or an address as it is."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() else text
 
 
 def _checked_method(name: str | None) -> Method | None:

@@ -36,6 +36,8 @@ def found_table(
     method: Method | None = None,
     check: bool = True,
     calibration: str | None = None,
+    cache: Path | None = None,
+    workers: int | str | None = None,
 ) -> EfficiencyTable:
     """Return the instance's own table unless a method is asked for, else what stage 1 finds."""
     if method is None and instance.table is not None:
@@ -48,7 +50,16 @@ def found_table(
     constants = {} if calibration is None else {"efficiency": _constants(calibration)}
     try:
         with progress_bar("schedules") as progress:
-            return profile(instance, method=method, seed=seed, check=check, progress=progress, **constants)
+            return profile(
+                instance,
+                method=method,
+                seed=seed,
+                check=check,
+                cache=cache,
+                workers=workers,
+                progress=progress,
+                **constants,
+            )
     except InputError as error:
         raise (error if error.where else error.located(instance.name)) from None
 

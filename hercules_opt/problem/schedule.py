@@ -39,6 +39,14 @@ class Schedule(Part):
     hot_share: float | None = Field(
         default=None, ge=0.0, le=1.0, description="Share of the embedding bytes held by the accelerator."
     )
+    offload_above: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "Queries of more items go whole to the accelerator (cpu with instances and fused_items; of the "
+            "methods deeprecsys and offload)."
+        ),
+    )
 
     def label(self) -> str:
         """Return the schedule in one short line, for tables."""
@@ -49,6 +57,8 @@ class Schedule(Part):
             parts.append(f"+{self.dense_threads}x{self.dense_cores_per_thread}c")
         if self.batch_size is not None:
             parts.append(f"d{self.batch_size}")
+        if self.offload_above is not None:
+            parts.append(f">{self.offload_above}:")
         if self.instances is not None:
             parts.append(f"g{self.instances}")
         if self.fused_items is not None:

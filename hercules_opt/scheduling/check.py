@@ -20,10 +20,12 @@ import numpy as np
 from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
 from hercules_opt.hardware.packing import pack
 from hercules_opt.problem.models import Model
+from hercules_opt.problem.schedule import Schedule
 from hercules_opt.problem.servers import ServerType
+from hercules_opt.scheduling.offload import halves, power_w
 from hercules_opt.scheduling.optimize import Progress, ScheduleResult
 from hercules_opt.scheduling.predict import predict_all
-from hercules_opt.scheduling.simulated import SimulatedServer, simulated_servers
+from hercules_opt.scheduling.simulated import OffloadingServer, SimulatedServer, simulated_server
 from hercules_opt.simulation.intervals import (
     BATCHES,
     batch_means,
@@ -31,8 +33,6 @@ from hercules_opt.simulation.intervals import (
     percentile_interval,
     t_quantile,
 )
-from hercules_opt.simulation.network import run_network
-from hercules_opt.simulation.saturation import saturation_of_trace
 from hercules_opt.simulation.server import CONFIDENCE, poisson_trace
 from hercules_opt.simulation.stages import FloatArray, SizeSampler, Trace
 
@@ -121,27 +121,48 @@ def check_results(
     of the cost model at the lowered rate.
     """
     rows = [row for row, result in enumerate(results) if result.schedule is not None]
-    packed = [pack(*pairs[row], efficiency) for row in rows]
     models = [pairs[row][1] for row in rows]
     schedules = [result.schedule for result in results if result.schedule is not None]
     claims = [results[row].qps for row in rows]
-    servers = simulated_servers(packed, models, schedules)
+    servers = [
+        simulated_server(pack(*pairs[row], efficiency), pairs[row][1], schedule)
+        for row, schedule in zip(rows, schedules, strict=True)
+    ]
     found = check_claims(servers, models, claims, seed=seed, progress=progress)
     power = [results[row].power_w for row in rows]
     lowered = [place for place, held in enumerate(found) if 0.0 < held.qps < claims[place]]
-    predictions = predict_all(
-        [packed[place] for place in lowered],
-        [models[place] for place in lowered],
-        [schedules[place] for place in lowered],
-        [found[place].qps for place in lowered],
-        efficiency,
-    )
-    for place, prediction in zip(lowered, predictions, strict=True):
-        power[place] = prediction.power_w
+    lowered_pairs = [pairs[rows[place]] for place in lowered]
+    loads = [found[place].qps for place in lowered]
+    powers = _powers_w(lowered_pairs, [schedules[place] for place in lowered], loads, efficiency)
+    for place, watts in zip(lowered, powers, strict=True):
+        power[place] = watts
     checked: list[Checked | None] = [None] * len(results)
     for place, row in enumerate(rows):
         checked[row] = _checked(found[place], power[place], models[place], claims[place])
     return checked
+
+
+def _powers_w(
+    pairs: Sequence[tuple[ServerType, Model]],
+    schedules: Sequence[Schedule],
+    loads_qps: Sequence[float],
+    efficiency: Efficiency,
+) -> list[float]:
+    """Return the cost model's power of many pairs, each with its schedule at a load."""
+    plain = [place for place, schedule in enumerate(schedules) if schedule.offload_above is None]
+    predictions = predict_all(
+        [pack(*pairs[place], efficiency) for place in plain],
+        [pairs[place][1] for place in plain],
+        [schedules[place] for place in plain],
+        [loads_qps[place] for place in plain],
+        efficiency,
+    )
+    found = dict(zip(plain, (prediction.power_w for prediction in predictions), strict=True))
+    for place, schedule in enumerate(schedules):
+        if schedule.offload_above is not None:
+            both = halves(*pairs[place], schedule.offload_above, efficiency)
+            found[place] = power_w(both, schedule, loads_qps[place])
+    return [found[place] for place in range(len(schedules))]
 
 
 def _checked(held: Held, power_w: float | None, model: Model, claim_qps: float) -> Checked:
@@ -156,7 +177,7 @@ def _checked(held: Held, power_w: float | None, model: Model, claim_qps: float) 
 
 
 def check_claims(
-    servers: Sequence[SimulatedServer],
+    servers: Sequence[SimulatedServer | OffloadingServer],
     models: Sequence[Model],
     claims_qps: Sequence[float],
     *,
@@ -177,7 +198,9 @@ def check_claims(
     return done
 
 
-def check_claim(server: SimulatedServer, model: Model, claim_qps: float, *, seed: int = 0) -> Held:
+def check_claim(
+    server: SimulatedServer | OffloadingServer, model: Model, claim_qps: float, *, seed: int = 0
+) -> Held:
     """Return what holds of a claimed rate.
 
     The claim is simulated first. Where it fails, further rates follow: first down, until one holds, then
@@ -205,7 +228,7 @@ def check_claim(server: SimulatedServer, model: Model, claim_qps: float, *, seed
 class _Target:
     """The latency target of a server, and the queries that it is checked with."""
 
-    def __init__(self, server: SimulatedServer, model: Model, seed: int) -> None:
+    def __init__(self, server: SimulatedServer | OffloadingServer, model: Model, seed: int) -> None:
         assert model.sla_ms is not None
         self.server, self.seed = server, seed
         self.sla_ms, self.allowed = model.sla_ms, 1.0 - model.sla_percentile / 100.0
@@ -213,7 +236,7 @@ class _Target:
         pieces = 1.0 if server.batch_items is None else float((-(-probe.items // server.batch_items)).mean())
         queries = int(min(MOST_QUERIES, MOST_PIECES / pieces))
         self.trace = _unit_trace(server.sizes, queries, seed)
-        self.saturation_qps = saturation_of_trace(server.stages, self.trace, server.batch_items)
+        self.saturation_qps = server.saturation_qps(self.trace)
         self.steadiest_qps = (1.0 - math.sqrt(STEADY / _kept(queries))) * self.saturation_qps
 
     def ask(self, load_qps: float) -> _Answer:
@@ -229,8 +252,8 @@ class _Target:
     def _look(self, load_qps: float, queries: int) -> tuple[_Answer, bool]:
         """Return the answer of a run, and whether it is out of doubt."""
         trace = Trace(self.trace.times_ms[:queries] / load_qps, self.trace.items[:queries])
-        run = run_network(self.server.stages, trace, batch_items=self.server.batch_items, seed=self.seed)
-        latency_ms = (run.done_ms - trace.times_ms)[int(WARMUP_SHARE * queries) :]
+        done_ms = self.server.done_ms(trace, self.seed)
+        latency_ms = (done_ms - trace.times_ms)[int(WARMUP_SHARE * queries) :]
         within = (latency_ms <= self.sla_ms).astype(np.float64)
         late, allowed = 1.0 - float(within.mean()), self.allowed
         independent = math.sqrt(allowed * (1.0 - allowed) / within.size) * t_quantile(BATCHES - 1, CONFIDENCE)

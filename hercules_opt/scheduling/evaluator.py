@@ -170,6 +170,15 @@ class AnalyticalEvaluator:
         met = (violated <= 0.0) & (at.excess < 0.0) & (at.saturation_qps > load_qps) & (at.memory <= 1.0)
         return np.asarray(met)
 
+    def violation(
+        self, placement: Placement, pair: Integers, points: Floats, load_qps: Floats
+    ) -> tuple[Evaluation, Floats]:
+        """Return all of an evaluation but the throughput, and by how much a load each breaks a limit.
+
+        The latter is ``throughput.violation``. It does not count as an evaluation: many are needed for one.
+        """
+        return self._values(placement, pair, points, load_qps, 0)
+
     def _values(
         self,
         placement: Placement,

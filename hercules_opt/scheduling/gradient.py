@@ -85,6 +85,14 @@ class Found(NamedTuple):
         """Return some of them."""
         return Found(self.points[rows], self.evaluation.take(rows))
 
+    def with_rows(self, rows: Integers, others: Found) -> Found:
+        """Return the same with some of them replaced."""
+        points, columns = self.points.copy(), [column.copy() for column in self.evaluation]
+        points[rows] = others.points
+        for column, values in zip(columns, others.evaluation, strict=True):
+            column[rows] = values
+        return Found(points, Evaluation(*columns))
+
     @classmethod
     def joined(cls, parts: Sequence[Found]) -> Found:
         """Return all of several."""
@@ -278,24 +286,21 @@ def polish(
     moves: Callable[[Space, Floats], Floats] = neighbours,
 ) -> Found:
     """Move to the best point within reach, as long as one is better: steepest ascent on the lattice."""
-    points, judged = begun.points.copy(), [column.copy() for column in begun.evaluation]
-    moving = np.arange(len(rows))
+    reached, moving = begun, np.arange(len(rows))
     while len(moving):
-        around = [moves(tasks.spaces[rows[row]], points[row]) for row in moving]
+        around = [moves(tasks.spaces[rows[row]], reached.points[row]) for row in moving]
         moving, around = _with_candidates(moving, around)
         if not len(moving):
             break
-        around = _promising(evaluator, tasks, rows[moving], around, judged[0][moving])
+        around = _promising(evaluator, tasks, rows[moving], around, reached.evaluation.qps[moving])
         moving, around = _with_candidates(moving, around)
         if not len(moving):
             break
         found = best_of(evaluator, tasks, rows[moving], around)
-        better = found.evaluation.merit > Evaluation(*judged).merit[moving]
+        better = found.evaluation.merit > reached.evaluation.merit[moving]
         moving, found = moving[better], found.take(better)
-        points[moving] = found.points
-        for column, value in zip(judged, found.evaluation, strict=True):
-            column[moving] = value
-    return Found(points, Evaluation(*judged))
+        reached = reached.with_rows(moving, found)
+    return reached
 
 
 def _promising(

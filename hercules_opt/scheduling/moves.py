@@ -56,7 +56,8 @@ def neighbours(space: Space, point: Floats) -> Floats:
     thread, from one stage to the other, or all that are left are taken.
     """
     steps = [_along(point, COLUMN[name], _steps(space, point, name)) for name in space.grids]
-    return _others(space, point, [*steps, _changed(point, _core_moves(space, point))])
+    moved = changed(point, _core_moves(space, point))
+    return on_lattice(space, point, np.concatenate([*steps, moved]))
 
 
 def distant(space: Space, point: Floats) -> Floats:
@@ -74,7 +75,7 @@ def distant(space: Space, point: Floats) -> Floats:
     if "hot_share" in space.grids:
         near = point[count] + np.array([-1.0, 0.0, 1.0])
         found.append(_along(_along(point, count, near), hot, space.grids["hot_share"]))
-    return _others(space, point, found)
+    return on_lattice(space, point, np.concatenate(found))
 
 
 def _redivided(space: Space, point: Floats) -> Floats:
@@ -86,12 +87,11 @@ def _redivided(space: Space, point: Floats) -> Floats:
     divisions = [changes for each in widths for changes in _divisions(space, stages, each)]
     column = COLUMN["batch_size"]
     sizes = np.clip(np.rint(np.array(_BATCH_FACTORS) * point[column]), 1, space.max_batch)
-    return _along(_changed(point, divisions), column, np.unique(sizes))
+    return _along(changed(point, divisions), column, np.unique(sizes))
 
 
-def _others(space: Space, point: Floats, found: list[Floats]) -> Floats:
-    """Return the points of the lattice among these, each once, without the point itself."""
-    candidates = np.concatenate(found)
+def on_lattice(space: Space, point: Floats, candidates: Floats) -> Floats:
+    """Return the points of the lattice among the candidates, each once, without the point itself."""
     apart = (candidates != point).any(axis=1)
     return unique_rows(candidates[apart & space.contains(candidates)])
 
@@ -103,7 +103,7 @@ def _along(points: Floats, column: int, values: Sequence[float] | Floats) -> Flo
     return rows
 
 
-def _changed(point: Floats, changes: Sequence[Changes]) -> Floats:
+def changed(point: Floats, changes: Sequence[Changes]) -> Floats:
     """Return the point with each of the changes."""
     rows = np.tile(point, (len(changes), 1))
     for row, each in zip(rows, changes, strict=True):

@@ -22,14 +22,18 @@ from hercules_opt.problem.servers import ServerType
 from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation
 from hercules_opt.scheduling.exhaustive import exhaustive_search
 from hercules_opt.scheduling.gradient import Ends, Found, climb, finish
+from hercules_opt.scheduling.lattice import lattice_search
+from hercules_opt.scheduling.offload import Offloaded, offload_search
+from hercules_opt.scheduling.prior import PRIOR_PLACEMENTS, Prior, prior_search
 from hercules_opt.scheduling.programs import Kind, Layout, layout, prepare
+from hercules_opt.scheduling.random_search import random_search
 from hercules_opt.scheduling.refusal import no_core, refusal
-from hercules_opt.scheduling.space import Floats, Integers, Space, Tasks, placements, search_space
+from hercules_opt.scheduling.space import COLUMN, Floats, Integers, Space, Tasks, placements, search_space
 
 if TYPE_CHECKING:
     from hercules_opt.scheduling.predict import Prediction
 
-Method = Literal["gradient", "exhaustive"]
+Method = Literal["gradient", "lattice", "random", "exhaustive", "deeprecsys", "baymax", "offload"]
 Progress = Callable[[int, int], None]
 #: The best that was found for a pair, by placement.
 _Best = dict[Placement, tuple[Space, Found]]
@@ -45,13 +49,14 @@ class ScheduleResult:
         The schedule, its latency-bounded throughput, and the power at that load; ``None``, 0 and ``None``
         where nothing is served.
     prediction
-        What it does at that load, and what binds it.
+        What it does at that load, and what binds it; ``None`` for a schedule with a threshold
+        (``offload_above``), which the search space of the other methods does not have.
     placements
-        Throughput of the best schedule found with each placement that the server offers, 0 where it serves
-        nothing.
+        Throughput of the best schedule found with each placement that was searched, 0 where it serves
+        nothing; without a threshold.
     evaluations, space_size
         Evaluations that were made (a value with its gradient counts three), and the points of the search
-        space.
+        spaces, whatever the method may choose of them.
     method
         How it was searched.
     reason
@@ -83,10 +88,12 @@ def optimize_schedule(
     ----------
     method
         ``"gradient"``: ascent of a continuous relaxation from many starts, rounded and polished on the
-        lattice. ``"exhaustive"``: the whole lattice, pruned where more load or a
-        slower part cannot help; minutes for the largest spaces.
+        lattice. ``"lattice"``: steepest ascent on the lattice alone, from one thread on. ``"random"``: the
+        best of points drawn evenly. ``"exhaustive"``: the whole lattice, pruned where more load or a
+        slower part cannot help; minutes for the largest spaces. ``"deeprecsys"``, ``"baymax"``: the best of
+        what prior schedulers can choose from; ``"offload"``: of what they could together (see ``prior``).
     seed
-        Of the starts.
+        Of starts and random points.
 
     Raises
     ------
@@ -112,12 +119,12 @@ def optimize_all(
     if method not in get_args(Method):
         raise InputError("unknown method", found=method, hint=nearest_name(str(method), get_args(Method)))
     packed = [pack(server, model, efficiency) for server, model in pairs]
-    offers = [placements(pair) for pair in packed]
+    offers = [_offer(pair, method) for pair in packed]
     searches = sum(len(offer) for offer in offers)
     evaluations: Integers = np.zeros(len(packed), dtype=np.int64)
     offered = _placements_of(offers)
     climbs = [_tasks(placement, packed, offers) for placement in offered]
-    total = searches * (2 if method == "gradient" else 3)
+    total = searches * {"gradient": 2, "exhaustive": 3}.get(method, 1)
     done = 0
     # Side by side: compiling and running a program both leave Python's lock.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
@@ -133,14 +140,28 @@ def optimize_all(
 
         for kind, program, one in _compilations(offered, packed):
             threads.submit(prepare, kind, program, one)
-        ends = list(each(partial(_climb, packed, seed), climbs))
-        best_qps = _best_qps(len(packed), climbs, ends)
-        finished = list(each(partial(_finish, packed, best_qps), climbs, ends))
+        if method in ("gradient", "exhaustive"):
+            ends = list(each(partial(_climb, packed, seed), climbs))
+            best_qps = _best_qps(len(packed), climbs, ends)
+            finished = list(each(partial(_finish, packed, best_qps), climbs, ends))
+        else:
+            finished = list(each(partial(_search, packed, method, seed), climbs))
         best = _by_pair(len(packed), climbs, finished)
         if method == "exhaustive":
             apart = [one for tasks in climbs for one in tasks.apart()]
             best = _by_pair(len(packed), apart, list(each(partial(_list, packed, best), apart)))
-    return _results(pairs, packed, best, evaluations, method, efficiency)
+    offloaded = _offloaded(pairs, best, method, efficiency)
+    for row, split in offloaded.items():
+        evaluations[row] += split.evaluations
+    return _results(pairs, packed, best, offloaded, evaluations, method, efficiency)
+
+
+def _offer(pair: Pair, method: Method) -> tuple[Placement, ...]:
+    """Return the placements that are searched."""
+    offer = placements(pair)
+    if method in get_args(Prior):
+        return tuple(placement for placement in offer if placement in PRIOR_PLACEMENTS)
+    return offer
 
 
 def _best_qps(pairs: int, climbs: Sequence[Tasks], ends: Sequence[Ends]) -> Floats:
@@ -192,6 +213,18 @@ def _finish(packed: Sequence[Pair], best_qps: Floats, tasks: Tasks, ends: Ends) 
     return finish(evaluator, tasks, ends, best_qps[tasks.pair]), evaluator.evaluations
 
 
+def _search(packed: Sequence[Pair], method: Method, seed: int, tasks: Tasks) -> tuple[Found, Integers]:
+    """Return what a search without a gradient finds."""
+    evaluator = AnalyticalEvaluator(packed)
+    if method == "deeprecsys" or method == "baymax" or method == "offload":
+        found = prior_search(evaluator, tasks, method)
+    elif method == "lattice":
+        found = lattice_search(evaluator, tasks)
+    else:
+        found = random_search(evaluator, tasks, seed=seed)
+    return found, evaluator.evaluations
+
+
 def _list(packed: Sequence[Pair], climbed: Sequence[_Best], tasks: Tasks) -> tuple[Found, Integers]:
     """Look for something better than what was found for a pair with all placements."""
     evaluator = AnalyticalEvaluator(packed)
@@ -202,10 +235,28 @@ def _list(packed: Sequence[Pair], climbed: Sequence[_Best], tasks: Tasks) -> tup
     return found, evaluator.evaluations
 
 
+def _offloaded(
+    pairs: Sequence[tuple[ServerType, Model]],
+    best: Sequence[_Best],
+    method: Method,
+    efficiency: Efficiency,
+) -> dict[int, Offloaded]:
+    """Return the best schedule with a threshold of each pair that the method can give one."""
+    if method != "deeprecsys" and method != "offload":
+        return {}
+    both = [row for row, found in enumerate(best) if set(PRIOR_PLACEMENTS) <= set(found)]
+    batches = [int(best[row]["cpu"][1].points[0, COLUMN["batch_size"]]) for row in both]
+    return {
+        row: offload_search(*pairs[row], batch, method, efficiency)
+        for row, batch in zip(both, batches, strict=True)
+    }
+
+
 def _results(
     pairs: Sequence[tuple[ServerType, Model]],
     packed: Sequence[Pair],
     best: Sequence[_Best],
+    offloaded: Mapping[int, Offloaded],
     evaluations: Integers,
     method: Method,
     efficiency: Efficiency,
@@ -215,12 +266,17 @@ def _results(
     predictions = _predictions(pairs, packed, [(row, chosen[row]) for row in served], efficiency)
     results = []
     for row, found in enumerate(best):
-        prediction = predictions.get(row)
+        prediction, split = predictions.get(row), offloaded.get(row)
+        schedule, qps, power_w = None, 0.0, None
+        if prediction is not None:
+            schedule, qps, power_w = prediction.schedule, prediction.bounded_qps, prediction.power_w
+        if split is not None and split.qps > qps:
+            prediction, schedule, qps, power_w = None, split.schedule, split.qps, split.power_w
         results.append(
             ScheduleResult(
-                schedule=None if prediction is None else prediction.schedule,
-                qps=0.0 if prediction is None else prediction.bounded_qps,
-                power_w=None if prediction is None else prediction.power_w,
+                schedule=schedule,
+                qps=qps,
+                power_w=power_w,
                 prediction=prediction,
                 placements=MappingProxyType(
                     {name: float(one.evaluation.qps[0]) for name, (_, one) in found.items()}
@@ -228,7 +284,7 @@ def _results(
                 evaluations=int(evaluations[row]),
                 space_size=sum(space.size for space, _ in found.values()),
                 method=method,
-                reason=_reason(packed[row], found) if prediction is None else None,
+                reason=_reason(packed[row], found) if schedule is None else None,
             )
         )
     return results

@@ -24,6 +24,9 @@ def located(pair: Pair, schedule: Schedule) -> tuple[Space, Floats]:
         offered = ", ".join(placements(pair)) or "nothing"
         rule = f"this server offers {offered} for this model"
         raise InputError(rule, where="schedule", key="placement", found=schedule.placement)
+    if schedule.offload_above is not None:
+        rule = "must be left out: only the methods 'deeprecsys' and 'offload' know a threshold"
+        raise InputError(rule, where="schedule", key="offload_above", found=schedule.offload_above)
     space = search_space(schedule.placement, pair)
     for name in space.names:
         if getattr(schedule, name) is None:

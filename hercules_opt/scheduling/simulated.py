@@ -16,9 +16,12 @@ import numpy.typing as npt
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.problem.models import Model, QuerySize
 from hercules_opt.problem.schedule import Schedule
+from hercules_opt.scheduling.offload import device_part, host_part
 from hercules_opt.scheduling.programs import detail
 from hercules_opt.scheduling.schedules import located
-from hercules_opt.simulation.stages import SizeSampler, Stage
+from hercules_opt.simulation.network import run_network
+from hercules_opt.simulation.saturation import saturation_of_trace
+from hercules_opt.simulation.stages import SizeSampler, Stage, Trace
 from hercules_opt.workloads.query_sizes import sample_sizes
 
 Floats = npt.NDArray[np.float64]
@@ -48,11 +51,84 @@ class SimulatedServer:
     sizes: SizeSampler
     memory: float
 
+    def saturation_qps(self, trace: Trace) -> float:
+        """Return the rate at which the queries of a trace are completed with all servers busy."""
+        return saturation_of_trace(self.stages, trace, self.batch_items)
+
+    def done_ms(self, trace: Trace, seed: int) -> Floats:
+        """Return when each query of a trace is done."""
+        return run_network(self.stages, trace, batch_items=self.batch_items, seed=seed).done_ms
+
+
+@dataclass(frozen=True)
+class OffloadingServer:
+    """A server whose host runs the small queries and whose accelerators run those of more items.
+
+    Attributes
+    ----------
+    host, device
+        What each part does with the queries that it gets.
+    above
+        Queries of more items go to the accelerators.
+    """
+
+    host: SimulatedServer
+    device: SimulatedServer
+    above: int
+
+    @property
+    def sizes(self) -> SizeSampler:
+        """Draws the items of all queries."""
+        return self.host.sizes
+
+    @property
+    def batch_items(self) -> int | None:
+        """Items per piece of a small query."""
+        return self.host.batch_items
+
+    def saturation_qps(self, trace: Trace) -> float:
+        """Return the rate of all queries at which one of the parts is busy all the time."""
+        return min(
+            part.saturation_qps(_selected(trace, chosen)) / float(chosen.mean())
+            for part, chosen in self._parts(trace)
+        )
+
+    def done_ms(self, trace: Trace, seed: int) -> Floats:
+        """Return when each query of a trace is done."""
+        done = np.empty(trace.items.size)
+        for part, chosen in self._parts(trace):
+            done[chosen] = part.done_ms(_selected(trace, chosen), seed)
+        return done
+
+    def _parts(self, trace: Trace) -> list[tuple[SimulatedServer, npt.NDArray[np.bool_]]]:
+        large = trace.items > self.above
+        return [
+            (part, chosen) for part, chosen in ((self.host, ~large), (self.device, large)) if chosen.any()
+        ]
+
+
+def _selected(trace: Trace, chosen: npt.NDArray[np.bool_]) -> Trace:
+    return Trace(trace.times_ms[chosen], trace.items[chosen])
+
+
+def simulated_server(pair: Pair, model: Model, schedule: Schedule) -> SimulatedServer | OffloadingServer:
+    """Return what to simulate for a pair with a schedule.
+
+    Raises
+    ------
+    InputError
+        If the schedule is not one of the pair.
+    """
+    if schedule.offload_above is None:
+        return _server(pair, model, schedule)
+    host, device = (_server(pair, model, part) for part in (host_part(schedule), device_part(schedule)))
+    return OffloadingServer(host, device, schedule.offload_above)
+
 
 def simulated_servers(
     pairs: Sequence[Pair], models: Sequence[Model], schedules: Sequence[Schedule]
 ) -> list[SimulatedServer]:
-    """Return what to simulate for many pairs, each with its schedule.
+    """Return what to simulate for many pairs, each with its schedule, none with a threshold.
 
     Raises
     ------

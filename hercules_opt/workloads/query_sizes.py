@@ -125,6 +125,16 @@ def size_distribution(query_size: QuerySize) -> SizeDistribution:
     return _trimmed(items.astype(np.int64), weight / weight.sum())
 
 
+def sizes_between(query_size: QuerySize, least: int, most: int) -> QuerySize:
+    """Return the sizes of those queries that have at least and at most so many items."""
+    if query_size.distribution != "empirical":
+        low, high = max(least, query_size.min_items), min(most, query_size.max_items)
+        return query_size.replace(min_items=low, max_items=high)
+    listed = zip(query_size.items or (), query_size.weights or (), strict=True)
+    items, weights = zip(*((size, weight) for size, weight in listed if least <= size <= most), strict=True)
+    return query_size.replace(items=items, weights=weights)
+
+
 def mean_items(query_size: QuerySize) -> float:
     """Return the mean number of items per query, after the cut."""
     return size_distribution(query_size).mean_items

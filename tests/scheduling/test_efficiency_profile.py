@@ -5,7 +5,6 @@ Servers of one core offer one placement, so that few programs are compiled.
 
 from __future__ import annotations
 
-import importlib
 import re
 from dataclasses import replace
 from typing import Any
@@ -18,12 +17,11 @@ from hercules_opt.hardware.packing import pack
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.servers import ServerType
 from hercules_opt.scheduling import check as check_module
+from hercules_opt.scheduling import efficiencies
 from hercules_opt.scheduling.check import Held
 from hercules_opt.scheduling.evaluator import AnalyticalEvaluator
 from hercules_opt.scheduling.optimize import optimize_all
 from hercules_opt.scheduling.space import search_space
-
-profile_module = importlib.import_module("hercules_opt.scheduling.profile")
 
 NEEDED = re.compile(r"(?:target|budget) above ([0-9.e+]+)")
 
@@ -176,7 +174,7 @@ def claiming(factor: float, monkeypatch: pytest.MonkeyPatch) -> ho.EfficiencyTab
         found = optimize_all(*arguments, **options)
         return [replace(result, qps=factor * result.qps) for result in found]
 
-    monkeypatch.setattr(profile_module, "optimize_all", boasting)
+    monkeypatch.setattr(efficiencies, "optimize_all", boasting)
     return ho.profile(instance())
 
 

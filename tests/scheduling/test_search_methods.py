@@ -7,7 +7,9 @@ import pytest
 
 from hercules_opt.scheduling.evaluator import Evaluation
 from hercules_opt.scheduling.gradient import Found, best_rows, gradient_search, polish, starts
+from hercules_opt.scheduling.lattice import lattice_search
 from hercules_opt.scheduling.moves import neighbours
+from hercules_opt.scheduling.random_search import random_search
 from hercules_opt.scheduling.relaxation import box, points_at
 from hercules_opt.scheduling.space import COLUMN, FIELDS, Space, Tasks
 
@@ -22,6 +24,7 @@ class Hill:
     """
 
     def __init__(self, tops: np.ndarray, *, fitting: float = np.inf, floor: float = -np.inf) -> None:
+        self.tops_at, self.widest = tops, 0.0
         self.tops, self.fitting, self.floor = np.log(tops), fitting, floor
         self.evaluations = np.zeros(len(tops), dtype=np.int64)
 
@@ -33,6 +36,7 @@ class Hill:
 
     def evaluate(self, placement, pair, points) -> Evaluation:
         np.add.at(self.evaluations, pair, 1)
+        self.widest = max(self.widest, points[:, COLUMN["cores_per_thread"]].max(initial=0.0))
         height = self.height(pair, points)
         memory = points[:, COLUMN["instances"]] / self.fitting
         served = (height > self.floor) & (memory <= 1.0)
@@ -62,6 +66,62 @@ def highest(hill: Hill, task: Tasks, number: int) -> float:
         at = hill.evaluate(space.placement, np.full(len(rest), number), rest)
         best = max(best, at.merit.max())
     return float(best)
+
+
+def top_of(placement: str) -> np.ndarray:
+    """A point of the small space with room on every side: 6 of 8 cores."""
+    space = tasks_for(placement, 1).spaces[0]
+    wanted = {"threads": 3, "cores_per_thread": 1, "dense_threads": 1, "dense_cores_per_thread": 3,
+              "batch_size": 23, "instances": 5, "fused_items": 91, "hot_share": 0.35}  # fmt: skip
+    top = np.ones((1, len(FIELDS)))
+    for name in space.names:
+        top[0, COLUMN[name]] = wanted[name]
+    assert space.contains(top).all()
+    return top
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_lattice_search_finds_the_top_of_one_hill(placement) -> None:
+    """One hill whose top is on the lattice: the point itself, with a small part of the space looked at."""
+    hill = Hill(top_of(placement))
+    task = tasks_for(placement, 1)
+    found = lattice_search(hill, task)
+    assert np.array_equal(found.points, hill.tops_at)
+    assert found.evaluation.merit[0] == pytest.approx(highest(Hill(top_of(placement)), task, 0))
+    assert hill.evaluations[0] < max(0.2 * task.spaces[0].size, 60)
+
+
+def test_lattice_search_stops_widening_threads_when_it_no_longer_helps() -> None:
+    """The hill falls from two cores per thread on: threads of four and more are never looked at."""
+    top = top_of("cpu")
+    top[0, COLUMN["cores_per_thread"]], top[0, COLUMN["threads"]] = 2.0, 4.0
+    hill = Hill(top)
+    found = lattice_search(hill, tasks_for("cpu", 1))
+    assert np.array_equal(found.points, top)
+    assert hill.widest == 3.0
+
+
+def test_random_search_takes_the_best_of_what_its_seed_draws() -> None:
+    hill, task = Hill(np.full((2, 8), 2.5)), tasks_for("cpu-sd", 2)
+    found = random_search(hill, task, seed=5, points=200)
+    drawn = task.spaces[0].sample(200, np.random.default_rng(5))
+    best = drawn[hill.height(np.zeros(200, dtype=int), drawn).argmax()]
+    assert np.array_equal(found.points, [best, best])
+    assert hill.evaluations.tolist() == [200, 200]
+    other = random_search(Hill(np.full((2, 8), 2.5)), task, seed=6, points=200)
+    assert not np.array_equal(other.points, found.points)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("search", [lattice_search, random_search])
+def test_a_search_without_gradient_never_leaves_the_lattice(placement, search, rng) -> None:
+    """Rugged judgements, nothing served below a floor, and memory for three instances."""
+    task = tasks_for(placement, 4)
+    tops = np.exp(3.0 * rng.random((4, len(FIELDS))))
+    found = search(Hill(tops, fitting=3.0, floor=2.0), task, seed=1)
+    for number, space in enumerate(task.spaces):
+        assert space.contains(found.points[number : number + 1]).all()
+        assert found.evaluation.qps[number] == 0.0 or found.points[number, COLUMN["instances"]] <= 3.0
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
