@@ -33,6 +33,12 @@ def measure(
             "--out", metavar="FOLDER", help="Write the host as a server type, its calibration, and all times."
         ),
     ] = None,
+    load: Annotated[
+        bool,
+        typer.Option(
+            "--load", help="Also serve each model under load, a minute or two each, with its best schedule."
+        ),
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds, to see that it works.")] = False,
     as_json: JsonOption = False,
 ) -> ExitCode:
@@ -44,7 +50,7 @@ def measure(
     if out is not None:
         check_folder(out, FILES)
     names = [] if models.strip() == "-" else [name.strip() for name in models.split(",")]
-    found = run({name: catalogue.models[name] for name in names}, quick=quick, progress=tell)
+    found = run({name: catalogue.models[name] for name in names}, load=load, quick=quick, progress=tell)
     if out is not None:
         _write(out, found)
     if as_json:

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hercules_opt.errors import InputError
 from hercules_opt.measurement.extra import required
 from hercules_opt.measurement.host_fit import MeasuredHost, fit_host
+from hercules_opt.measurement.load_test import LargestRate, largest_rate
 from hercules_opt.measurement.microbenchmarks import microbenchmarks
-from hercules_opt.measurement.service_time import ServiceTime, service_times
+from hercules_opt.measurement.service_time import ServiceTime, row_scale, scaled, service_times
 from hercules_opt.measurement.this_host import ThisHost, measured_power_w, this_host
 from hercules_opt.measurement.timing import Neighbours, disturbed_share
 from hercules_opt.problem.models import Model
+from hercules_opt.problem.schedule import Schedule
+from hercules_opt.scheduling.optimize import optimize_schedule
 
 #: Batches of the models that are timed, and how many threads.
 BATCHES = (1, 4, 16, 64, 256)
@@ -25,6 +29,26 @@ _POWER_S = 1.0
 
 
 @dataclass(frozen=True)
+class Rate:
+    """The latency-bounded rate of one model under the schedule that the cost model picks for this host."""
+
+    model: str
+    schedule: Schedule
+    predicted_qps: float
+    measured: LargestRate
+
+    @property
+    def error(self) -> float:
+        """Relative error of the prediction."""
+        return self.predicted_qps / self.measured.qps.value - 1.0
+
+    @property
+    def inside(self) -> bool:
+        """Whether the prediction is within the measurement's own interval."""
+        return self.measured.qps.lower <= self.predicted_qps <= self.measured.qps.upper
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What was found about this host.
 
@@ -32,8 +56,8 @@ class Measurement:
     ----------
     host, measured
         What the system states, and what the microbenchmarks show.
-    times
-        Service times of models, measured and predicted.
+    times, rates
+        Service times of models, measured and predicted; and latency-bounded rates, where they were asked for.
     power_measured
         Whether the power counters could be read.
     busy_cores
@@ -45,6 +69,7 @@ class Measurement:
     host: ThisHost
     measured: MeasuredHost
     times: tuple[ServiceTime, ...]
+    rates: tuple[Rate, ...]
     power_measured: bool
     busy_cores: float | None
     disturbed: float
@@ -71,6 +96,7 @@ def measure(
     models: Mapping[str, Model],
     *,
     batches: Sequence[int] = BATCHES,
+    load: bool = False,
     quick: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Measurement:
@@ -80,6 +106,8 @@ def measure(
     ----------
     models
         By name; none: microbenchmarks only.
+    load
+        Also serve every model under load, with the schedule that the cost model picks.
     quick
         A run of seconds, whose figures mean little.
 
@@ -105,7 +133,42 @@ def measure(
             budget_s=0.02 if quick else _MODEL_S, progress=progress,
         )
     ]  # fmt: skip
+    rates = _rates(models, found, host, quick, progress) if load else []
     timings = [*(one.timing for one in samples), *(one.timing for one in times)]
     return Measurement(
-        host, found, tuple(times), idle_w is not None, neighbours.cores(), disturbed_share(timings)
+        host,
+        found,
+        tuple(times),
+        tuple(rates),
+        idle_w is not None,
+        neighbours.cores(),
+        disturbed_share(timings),
     )
+
+
+def _rates(
+    models: Mapping[str, Model],
+    found: MeasuredHost,
+    host: ThisHost,
+    quick: bool,
+    progress: Callable[[str], None] | None,
+) -> list[Rate]:
+    rates = []
+    for name, model in models.items():
+        assert model.architecture is not None
+        smaller = scaled(model, row_scale(model.architecture, host.available_gb))
+        best = optimize_schedule(found.server, smaller, efficiency=found.calibration.efficiency)
+        if best.schedule is None:
+            raise InputError(f"nothing is served within the limits: {best.reason}", where=name)
+        if progress is not None:
+            progress(f"{name} under load, {best.schedule.label()}")
+        measured = largest_rate(
+            smaller,
+            best.schedule,
+            best.qps,
+            repeats=2 if quick else 3,
+            run_s=0.2 if quick else 3.0,
+            progress=progress,
+        )
+        rates.append(Rate(name, best.schedule, best.qps, measured))
+    return rates

@@ -9,10 +9,10 @@ import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
-from hercules_opt.measurement.measure import Measurement
+from hercules_opt.measurement.measure import Measurement, Rate
 from hercules_opt.measurement.service_time import ServiceTime
 from hercules_opt.reporting.grid import Grid
-from hercules_opt.reporting.text import percent, printable
+from hercules_opt.reporting.text import number, percent, printable, short
 
 
 def measurement_page(found: Measurement) -> list[RenderableType]:
@@ -24,6 +24,8 @@ def measurement_page(found: Measurement) -> list[RenderableType]:
     parts += [Text(), Grid("Constants of this host", ("constant", "value", "origin"), tuple(rows), left=(2,))]
     if found.times:
         parts += [Text(), _times_grid(found.times)]
+    if found.rates:
+        parts += [Text(), _rates_grid(found.rates)]
     return parts
 
 
@@ -38,6 +40,7 @@ def measurement_document(found: Measurement) -> dict[str, Any]:
         "server": found.measured.server.model_dump(mode="json", exclude_none=True),
         "calibration": found.measured.calibration.model_dump(mode="json"),
         "service_times": [time_row(one) for one in found.times],
+        "rates": [rate_row(one) for one in found.rates],
         "median_error": found.median_error,
         "held": found.held,
     }
@@ -55,6 +58,41 @@ def time_row(one: ServiceTime) -> dict[str, Any]:
         "spread": one.timing.spread,
         "row_scale": one.row_scale,
     }
+
+
+def rate_row(one: Rate) -> dict[str, Any]:
+    """Return one latency-bounded rate as plain data."""
+    return {
+        "model": one.model,
+        "schedule": one.schedule.label(),
+        "predicted_qps": one.predicted_qps,
+        "measured_qps": one.measured.qps.value,
+        "lower_qps": one.measured.qps.lower,
+        "upper_qps": one.measured.qps.upper,
+        "error": one.error,
+        "inside": one.inside,
+        "busy_cores": one.measured.busy_cores,
+        "lateness_ms": one.measured.lateness_ms,
+    }
+
+
+def _rates_grid(rates: Sequence[Rate]) -> Grid:
+    rows = []
+    for one in rates:
+        qps, busy = one.measured.qps, one.measured.busy_cores
+        rows.append(
+            (
+                one.model,
+                number(one.predicted_qps),
+                number(qps.value),
+                f"{short(qps.lower)} to {short(qps.upper)}",
+                f"{100 * one.error:+.0f} %",
+                "-" if busy is None else f"{busy:.2f}",
+                one.schedule.label(),
+            )
+        )
+    header = ("model", "predicted", "measured", "95 % interval", "error", "others busy", "schedule")
+    return Grid("Largest rate within the latency target, QPS", header, tuple(rows), left=(6,))
 
 
 def _lines(found: Measurement) -> list[str]:
