@@ -67,8 +67,8 @@ NAMES: list[Case] = [
     (("provision", "tiny", "--policy", "greedy", "--solver", "cbc"), "--solver: unknown solver for policy 'greedy', found 'cbc'. Valid names: 'auto'."),
     (("provision", "tiny", "--policy", "greedy", "--allow-shortfall"), "--allow-shortfall: needs the policy hercules, found 'greedy'. Only hercules finds the least shortfall; what other policies miss, their plans say anyway."),
     (("profile", "tiny", "--method", "gradiant"), "--method: unknown method, found 'gradiant'. Did you mean 'gradient'?"),
-    (("profile", "tiny", "--method", ""), "--method: unknown method, found ''. Valid names: 'exhaustive', 'gradient'."),
-    (("profile", "tiny", "--method", "EXHAUSTIVE"), "--method: unknown method, found 'EXHAUSTIVE'. Valid names: 'exhaustive', 'gradient'."),
+    (("profile", "tiny", "--method", ""), "--method: unknown method, found ''. Valid names: 'baymax', 'deeprecsys', 'exhaustive', 'gradient', 'lattice', 'offload', 'random'."),
+    (("profile", "tiny", "--method", "EXHAUSTIVE"), "--method: unknown method, found 'EXHAUSTIVE'. Valid names: 'baymax', 'deeprecsys', 'exhaustive', 'gradient', 'lattice', 'offload', 'random'."),
     (("instances", "tiny", "--schema"), "--schema: the schema is the same for all instances: give no name, found 'tiny'"),
     (("runn",), "unknown command, found 'runn'. Did you mean 'run'?"),
     (("RUN", "tiny"), "unknown command, found 'RUN'. Valid names: %s."),
@@ -110,7 +110,7 @@ MISSING: list[Case] = [
     *(
         ((command,), f"missing argument 'INSTANCE'. See 'hercules-opt {command} --help'.")
         for command in COMMANDS
-        if command not in ("validate", "instances")
+        if command not in ("validate", "instances", "measure")
     ),
     (("validate",), "missing argument 'FILE...'. See 'hercules-opt validate --help'."),
     (("compare", "tiny"), "missing argument 'PLAN...'. See 'hercules-opt compare --help'."),
