@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,6 +70,19 @@ def check_number(where: str, value: object, least: float, most: float) -> None:
         raise InputError("must be a finite number", where=where, found=value)
     if not least <= float(value) <= most:
         raise InputError(f"must be at least {least:g} and at most {most:g}", where=where, found=value)
+
+
+def check_type(where: str, value: object, kind: type) -> None:
+    """Raise ``InputError`` unless an argument is of a kind."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise InputError(f"must be {article} {kind.__name__}", where=where, found=Words(type(value).__name__))
+
+
+def check_seed(seed: object) -> None:
+    """Raise ``InputError`` unless a seed is a whole number, not negative."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise InputError("must be a whole number, at least 0", where="seed", found=seed)
 
 
 class UnknownNameError(InputError, KeyError):

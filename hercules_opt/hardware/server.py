@@ -277,5 +277,5 @@ def device_power_w(server: Server, load: Load) -> jax.Array:
     full_s = stage.full_s.at(state.batch_items / stage.max_items)
     count = larger(device.count, 1.0)
     used = smaller(batches_s * full_s / count, 1.0)
-    busy = smaller(state.rho * larger(stage.servers / count, 1.0), 1.0)
+    busy = smaller(state.rho * stage.servers / count, 1.0)
     return idle + count * device.active_w * (device.busy_power * busy + (1.0 - device.busy_power) * used)

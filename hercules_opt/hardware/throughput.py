@@ -1,7 +1,7 @@
 """Latency-bounded throughput: the largest load that meets the latency target and the power budget.
 
-The load is found by bisection; its gradient by the implicit function theorem: where ``violation(x, load)`` is
-0, d load / d x = -(d violation / d x) / (d violation / d load).
+The load is found by Dekker's method; its gradient by the implicit function theorem: where
+``violation(x, load)`` is 0, d load / d x = -(d violation / d x) / (d violation / d load).
 """
 
 from __future__ import annotations

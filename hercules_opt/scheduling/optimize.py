@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from hercules_opt.errors import InputError, nearest_name
+from hercules_opt.errors import InputError, check_seed, check_type, nearest_name
 from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
 from hercules_opt.hardware.packing import Pair, pack
 from hercules_opt.hardware.stages import PROGRAM
@@ -101,6 +101,10 @@ def optimize_schedule(
         If the server has no parts, the model no architecture, target or query sizes, or the method is
         unknown.
     """
+    check_type("server", server, ServerType)
+    check_type("model", model, Model)
+    check_type("efficiency", efficiency, Efficiency)
+    check_seed(seed)
     return optimize_all([(server, model)], method=method, seed=seed, efficiency=efficiency)[0]
 
 

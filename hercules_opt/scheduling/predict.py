@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from hercules_opt.errors import InputError
+from hercules_opt.errors import InputError, check_type
 from hercules_opt.hardware.calibrated_range import outside
 from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
 from hercules_opt.hardware.operating_point import PERCENTILES, OperatingPoint
@@ -119,9 +120,15 @@ def predict(
     Raises
     ------
     InputError
-        If the schedule is not one of this server, or the load is not below its saturation; without a load,
-        if the schedule serves none within the limits.
+        If an argument is of another type, the schedule is not one of this server, or the load is not below
+        its saturation; without a load, if the schedule serves none within the limits.
     """
+    check_type("server", server, ServerType)
+    check_type("model", model, Model)
+    check_type("schedule", schedule, Schedule)
+    check_type("efficiency", efficiency, Efficiency)
+    if load_qps is not None and (isinstance(load_qps, bool) or not isinstance(load_qps, Real)):
+        raise InputError("must be a number", where="load_qps", found=load_qps)
     pair = pack(server, model, efficiency)
     return predict_all([pair], [model], [schedule], [load_qps], efficiency, [server])[0]
 

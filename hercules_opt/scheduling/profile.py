@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
-from hercules_opt.errors import InputError
+from hercules_opt.errors import InputError, check_seed, check_type, nearest_name
 from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY, Efficiency
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.models import Model
@@ -67,6 +68,11 @@ def profile(
         If a server type has no parts, or a model no architecture, target or query sizes: the message says
         which; if the folder cannot be written, or workers cannot be had.
     """
+    check_type("instance", instance, Instance)
+    check_type("efficiency", efficiency, Efficiency)
+    check_seed(seed)
+    if method is not None and method not in get_args(Method):
+        raise InputError("unknown method", found=method, hint=nearest_name(str(method), get_args(Method)))
     if method is None and instance.table is not None:
         return instance.table
     names = [(server, model) for server in instance.servers for model in instance.models]

@@ -26,12 +26,15 @@ def refusal(pair: Pair, nearest: Evaluation) -> str:
     if memory > 1.0:
         return (
             f"the model does not fit: it takes {memory:.3g} times the memory that there is; "
-            f"tables {memory * _MARGIN:.3g} times smaller, or as much more memory, would fit"
+            f"{memory * _MARGIN:.3g} times as much memory would fit"
         )
     idle_w = float(pair.host.idle_w + pair.device.count * pair.device.idle_w)
-    if idle_w >= pair.terms.budget_w:
+    # Within the target when idle, and still without a load that it serves: what is missing is power.
+    if idle_w >= pair.terms.budget_w or float(nearest.excess[0]) < 0.0:
+        above = "not" if idle_w >= pair.terms.budget_w else "hardly"
         return (
-            f"the power budget of {pair.terms.budget_w:.4g} W is not above the idle power of {idle_w:.4g} W; "
+            f"the power budget of {pair.terms.budget_w:.4g} W is {above} above the idle power of "
+            f"{idle_w:.4g} W; "
             f"a budget above {idle_w * _MARGIN:.4g} W would help"
         )
     needed_ms = pair.terms.sla_s * math.exp(float(nearest.excess[0])) * 1e3

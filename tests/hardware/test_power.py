@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cost_programs import MODELS, SERVERS, Programs, point, server
 
+import hercules_opt as ho
 from hercules_opt.hardware.packing import Pair, pack, rated_power_w
 from hercules_opt.problem.catalogue import catalogue
 
@@ -53,6 +54,19 @@ def test_rated_power_is_the_sum_of_the_parts() -> None:
     """By hand, for CPU-A: board 30 W, socket 86 W, memory 8 W idle and 16 W active."""
     assert rated_power_w(catalogue.servers["T1"]) == pytest.approx(30 + 86 + 8 + 16)
     assert rated_power_w(catalogue.servers["T7"]) == pytest.approx(80 + 125 + 12 + 24 + 250)
+
+
+def test_devices_that_no_instance_uses_stay_idle() -> None:
+    """One instance does the same work beside one, two or four devices: all but one draw idle power only."""
+    schedule = ho.Schedule(placement="accelerator", instances=1, fused_items=1024)
+    one = catalogue.servers["T7"]
+    assert one.accelerator is not None
+    dynamic_w = []
+    for count in (1, 2, 4):
+        several = one.replace(accelerator=one.accelerator.replace(count=count))
+        power = ho.predict(several, catalogue.models["dlrm-rmc3"], schedule, 500.0).power_w
+        dynamic_w.append(power - count * one.accelerator.idle_w)
+    assert dynamic_w == pytest.approx([dynamic_w[0]] * 3, rel=1e-9)
 
 
 def test_busy_cores_draw_their_share(programs: Programs) -> None:

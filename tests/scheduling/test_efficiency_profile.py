@@ -114,11 +114,48 @@ def test_the_stated_budget_helps_and_a_lower_one_does_not(results: dict[str, ho.
 def test_the_stated_memory_helps_and_less_does_not(results: dict[str, ho.ScheduleResult]) -> None:
     reason = results["small memory"].reason or ""
     assert "does not fit" in reason
-    factor = float(re.findall(r"tables ([0-9.]+) times smaller", reason)[0])
+    factor = float(re.findall(r"([0-9.]+) times as much memory", reason)[0])
     enough = server(cpu={"memory_gb": 2.0 * factor * 1.01})
     assert ho.optimize_schedule(enough, model()).qps > 0.0
     too_little = server(cpu={"memory_gb": 2.0 * factor * 0.98})
     assert ho.optimize_schedule(too_little, model()).qps == 0.0
+
+
+def test_a_budget_a_hair_above_idle_power_is_the_reason() -> None:
+    pair = pack(server(), model())
+    idle_w = float(pair.host.idle_w)
+    reason = ho.optimize_schedule(server(power_budget_w=idle_w * (1.0 + 1e-9)), model()).reason or ""
+    assert "hardly above the idle power" in reason
+
+
+@pytest.mark.parametrize("wrong", [None, "T7", 3, [], object()])
+def test_arguments_of_another_type_are_named(wrong: Any) -> None:
+    schedule = ho.Schedule(placement="cpu", threads=1, cores_per_thread=1, batch_size=1)
+    for call, name in (
+        (lambda: ho.predict(wrong, model(), schedule), "server"),
+        (lambda: ho.predict(server(), wrong, schedule), "model"),
+        (lambda: ho.predict(server(), model(), wrong), "schedule"),
+        (lambda: ho.predict(server(), model(), schedule, efficiency=wrong), "efficiency"),
+        (lambda: ho.optimize_schedule(wrong, model()), "server"),
+        (lambda: ho.optimize_schedule(server(), wrong), "model"),
+        (lambda: ho.optimize_schedule(server(), model(), efficiency=wrong), "efficiency"),
+        (lambda: ho.profile(wrong), "instance"),
+    ):
+        with pytest.raises(ho.InputError, match=rf"^{name}: must be an? \w+, found {type(wrong).__name__}"):
+            call()
+
+
+@pytest.mark.parametrize("seed", ["0", 1.5, -1, True, None, [1]])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(ho.InputError, match=r"^seed: must be a whole number, at least 0"):
+        ho.optimize_schedule(server(), model(), seed=seed)
+
+
+@pytest.mark.parametrize("load", ["10", [10.0], True, b"1", 1j])
+def test_a_load_is_a_number(load: Any) -> None:
+    schedule = ho.Schedule(placement="cpu", threads=1, cores_per_thread=1, batch_size=1)
+    with pytest.raises(ho.InputError, match=r"^load_qps: must be a number"):
+        ho.predict(server(), model(), schedule, load)
 
 
 def test_an_endless_target_approaches_saturation() -> None:
