@@ -22,9 +22,8 @@ _THREADS, _CORES, _BATCH = COLUMN["threads"], COLUMN["cores_per_thread"], COLUMN
 _RANKS = (-4, -1, 1, 4)
 
 
-def lattice_search(evaluator: Evaluator, tasks: Tasks, *, seed: int = 0) -> Found:
-    """Return the best schedule found for each task; nothing is random, whatever the ``seed``."""
-    del seed
+def lattice_search(evaluator: Evaluator, tasks: Tasks) -> Found:
+    """Return the best schedule found for each task; nothing is random."""
     best = _ascents(evaluator, tasks, np.arange(len(tasks.spaces)), 1)
     growing = _wider(tasks.spaces, np.arange(len(tasks.spaces)), 2)
     width = 2

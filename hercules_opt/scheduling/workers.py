@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ Job = tuple[Sequence[Names], Sequence[tuple[ServerType, Model]], Terms]
 
 _RULE = "must be a number of processes from 1 on, or the address of a Dask scheduler like 'tcp://host:8786'"
 
+_ADDRESS = re.compile(r"[a-z]+://\S+:\d{1,5}/?")
+
 
 def run_apart(jobs: Sequence[Job], workers: int | str) -> Iterator[tuple[int, list[PairEfficiency]]]:
     """Yield the number of each job with its rows, in the order in which they end.
@@ -43,9 +46,10 @@ def run_apart(jobs: Sequence[Job], workers: int | str) -> Iterator[tuple[int, li
     InputError
         If workers cannot be had, or end before their work does.
     """
-    if isinstance(workers, bool) or not isinstance(workers, (int, str)) or workers == "":
+    if isinstance(workers, bool) or not isinstance(workers, (int, str)):
         raise InputError(_RULE, where="workers", found=workers)
-    if isinstance(workers, int) and workers < 1:
+    # A client that is given no address complains once more, with a traceback, when it is thrown away.
+    if workers < 1 if isinstance(workers, int) else not _ADDRESS.fullmatch(workers):
         raise InputError(_RULE, where="workers", found=workers)
     with _dask(workers) if isinstance(workers, str) else _processes(min(workers, len(jobs))) as executor:
         version = code_version()

@@ -203,7 +203,7 @@ def test_a_dask_cluster_gives_the_same_table(table: ho.EfficiencyTable) -> None:
         assert ho.profile(instance(), check=False, workers=cluster.scheduler_address) == table
 
 
-@pytest.mark.parametrize("workers", [0, -1, True, "", 1.5])
+@pytest.mark.parametrize("workers", [0, -1, True, "", 1.5, "x", "tcp://h", "tcp://h:x"])
 def test_bad_workers_are_refused(workers: Any) -> None:
     with pytest.raises(ho.InputError, match="must be a number of processes from 1 on, or the address"):
         ho.profile(instance(), workers=workers)
