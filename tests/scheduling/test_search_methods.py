@@ -118,7 +118,7 @@ def test_a_search_without_gradient_never_leaves_the_lattice(placement, search, r
     """Rugged judgements, nothing served below a floor, and memory for three instances."""
     task = tasks_for(placement, 4)
     tops = np.exp(3.0 * rng.random((4, len(FIELDS))))
-    found = search(Hill(tops, fitting=3.0, floor=2.0), task, seed=1)
+    found = search(Hill(tops, fitting=3.0, floor=2.0), task)
     for number, space in enumerate(task.spaces):
         assert space.contains(found.points[number : number + 1]).all()
         assert found.evaluation.qps[number] == 0.0 or found.points[number, COLUMN["instances"]] <= 3.0
