@@ -50,17 +50,17 @@ class FusedLoad(NamedTuple):
     """A fused stage at a load.
 
     ``busy`` is the probability that all instances are busy. Where they are not, ``idle`` ones are not in the
-    mean; of those beside a free one a share ``seen`` is busy, with variance ``spread``. ``batch_items`` is
-    the mean batch. A query that comes to busy instances waits for the rest of a service and shares its batch
-    with others: the two take ``shared_s`` in the mean, with a variance of ``shared_variance``. ``first_s`` is
-    the rest of a service of one's own first piece. ``left`` is the probability that a batch was full,
-    ``left_s`` the mean wait of what is left behind.
+    mean; of those beside a free one one of the shares ``seen`` is busy, each with its probability ``share``.
+    ``batch_items`` is the mean batch. A query that comes to busy instances waits for the rest of a service
+    and shares its batch with others: the two take ``shared_s`` in the mean, with a variance of
+    ``shared_variance``. ``first_s`` is the rest of a service of one's own first piece. ``left`` is the
+    probability that a batch was full, ``left_s`` the mean wait of what is left behind.
     """
 
     rho: jax.Array
     busy: jax.Array
     seen: jax.Array
-    spread: jax.Array
+    share: jax.Array
     idle: jax.Array
     batch_items: jax.Array
     shared_s: jax.Array
@@ -240,11 +240,12 @@ def fused_load(fused: FusedStage, load_qps: jax.Array) -> FusedLoad:
     drift = larger(largest - items_s * fused.full_s / g, 1e-9 * largest)
     near = 0.5 * items_s * biased * fused.full_s / g / drift
     decay = jnp.sqrt(p * (1.0 + load_qps * rest) * near)
+    seen, share = _degrees(g, load_qps * time_s, queue)
     return FusedLoad(
         rho=smaller(load_qps * time_s / (g * arrivals), 1.0),
         busy=queue.busy,
-        seen=state.seen,
-        spread=state.spread,
+        seen=seen,
+        share=share,
         idle=g - queue.others,
         batch_items=batch,
         shared_s=rest + slope * items * within,
@@ -253,6 +254,24 @@ def fused_load(fused: FusedStage, load_qps: jax.Array) -> FusedLoad:
         left=queue.busy * jnp.exp(-largest / decay),
         left_s=rest + (near / largest + 0.25) * fused.full_s / g,
     )
+
+
+def _degrees(servers: jax.Array, offered: jax.Array, queue: BulkQueue) -> tuple[jax.Array, jax.Array]:
+    """Return two shares of busy others and the probability of each: right mean, variance and skewness.
+
+    Moments of a cut Poisson number k: E[k f(k)] = A E[f(k + 1)], less what the cut leaves out.
+    """
+    most, mean, variance = servers - 1.0, queue.others, larger(queue.variance, 1e-9)
+    blocked = 1.0 - mean / offered
+    square = mean + offered * (mean - most * blocked)
+    cube = offered * (square + 2.0 * mean + 1.0 - servers**2 * blocked)
+    spread = jnp.sqrt(variance)
+    # A single instance has no others, and no skewness.
+    skewness = clipped((cube - 3.0 * mean * square + 2.0 * mean**3) / (variance * spread), -3.0, 3.0)
+    above = 0.5 * skewness + jnp.sqrt(1.0 + 0.25 * skewness**2)
+    share = 1.0 / (1.0 + above**2)
+    busy = mean + spread * jnp.stack([-1.0 / above, above])
+    return clipped(busy / larger(most, 1e-2), 0.0, 1.0), jnp.stack([1.0 - share, share])
 
 
 def exponential_fit(mean: jax.Array, variance: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -69,7 +69,8 @@ class SplitLoad(NamedTuple):
 
     ``free_s`` is the makespan of a query that starts at once, a row per degree of occupation that it may
     find, each with its ``share``; ``delayed_s`` that of one which had to wait, counted from its first batch.
-    Its other batches then start one by one, as servers become free. ``last_s`` is the time of a lone batch.
+    Its other batches then start one by one, as servers become free. ``last_s`` is the time of a lone batch, a
+    row per degree too, and ``late_s`` that with all servers busy.
     """
 
     rho: jax.Array
@@ -77,6 +78,7 @@ class SplitLoad(NamedTuple):
     share: jax.Array
     delayed_s: jax.Array
     last_s: jax.Array
+    late_s: jax.Array
     delayed: jax.Array
     rate: jax.Array
 
@@ -85,20 +87,24 @@ class Occupation(NamedTuple):
     """How busy the servers are that a query finds.
 
     All are busy with probability ``delayed``. Otherwise a share of the others is, with this ``mean`` and
-    ``variance``; the two ``nodes`` with their ``shares`` have the same mean, variance and skewness.
+    ``variance``; ``nodes`` are the means of the parts of its distribution that ``SHARES`` names.
     """
 
     delayed: jax.Array
     mean: jax.Array
     variance: jax.Array
     nodes: jax.Array
-    shares: jax.Array
 
 
 #: States of the birth-and-death process of queries in service; more servers than these are taken in strides.
 _STATES: Final = np.arange(16.0)
 #: Sums over all steps below each state.
 _BELOW: Final = np.tri(len(_STATES), len(_STATES) - 1, -1)
+#: Sums over all states below each state.
+_BEFORE: Final = np.tri(len(_STATES), k=-1)
+#: Parts of a distribution by rank, finer toward the tail that percentiles are read off, and their shares.
+_RANKS: Final = np.array([0.0, 0.5, 0.8, 0.95, 1.0])
+SHARES: Final = np.diff(_RANKS)
 #: Closer to saturation than this no queue is in balance.
 _SATURATED: Final = 1.0 - 1e-9
 
@@ -210,20 +216,20 @@ def occupation(mean_work: Parabola, work: SplitWork, load_qps: jax.Array) -> Occ
     total = jnp.sum(likely)
     found = smaller(busy / others, 1.0)
     mean = jnp.sum(likely * found) / total
-    off = found - mean
-    variance = jnp.sum(likely * off**2) / total + 1e-12
-    spread = jnp.sqrt(variance)
-    skewness = jnp.sum(likely * off**3) / total / (variance * spread)
-    # Two nodes, this many standard deviations above the mean and the reciprocal of it below.
-    above = larger(0.5 * skewness + jnp.sqrt(1.0 + 0.25 * skewness**2), 1e-3)
-    share = 1.0 / (1.0 + above**2)
     return Occupation(
         delayed=waiting / (waiting + total),
         mean=mean,
-        variance=variance,
-        nodes=clipped(mean + spread * jnp.stack([-1.0 / above, above]), 0.0, 1.0),
-        shares=jnp.stack([1.0 - share, share]),
+        variance=jnp.sum(likely * (found - mean) ** 2) / total,
+        nodes=strata(likely, found),
     )
+
+
+def strata(likely: jax.Array, found: jax.Array) -> jax.Array:
+    """Return the mean of ascending values in each part of their distribution, by rank: ``SHARES``."""
+    # The integral of the quantile function up to each edge.
+    before = _BEFORE @ likely / jnp.sum(likely)
+    integral = larger(_RANKS[:, None] - before, 0.0) @ jnp.diff(found, prepend=0.0)
+    return jnp.diff(integral) / SHARES
 
 
 def split_load(work: SplitWork, sizes: Sizes, load_qps: jax.Array) -> SplitLoad:
@@ -251,9 +257,10 @@ def split_load(work: SplitWork, sizes: Sizes, load_qps: jax.Array) -> SplitLoad:
     return SplitLoad(
         rho=smaller(rho, 1.0),
         free_s=at_once + busy * larger(first + one_by_one - at_once, 0.0),
-        share=found.shares,
+        share=jnp.asarray(SHARES),
         delayed_s=work.first_s.end + one_by_one,
-        last_s=found.shares @ first,
+        last_s=first,
+        late_s=work.first_s.end,
         delayed=found.delayed,
         rate=2.0 * c * (1.0 - saturated) * mean_work.end / jnp.sum(weight * work.work_s.end**2),
     )
@@ -284,7 +291,11 @@ def split_cells(load: SplitLoad, sizes: Sizes, added_s: jax.Array) -> Cells:
 
 def merged(load: SplitLoad) -> SplitLoad:
     """Return the same with the mean makespan in place of one per degree of occupation."""
-    return load._replace(free_s=(load.share @ load.free_s)[None], share=jnp.ones(1))
+    return load._replace(
+        free_s=(load.share @ load.free_s)[None],
+        share=jnp.ones(1),
+        last_s=(load.share @ load.last_s)[None],
+    )
 
 
 def cells(edges_s: jax.Array, weight: jax.Array, waits: jax.Array, rate: jax.Array) -> Cells:

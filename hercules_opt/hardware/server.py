@@ -15,9 +15,8 @@ from hercules_opt.hardware.fusion import (
     fused_load,
     fused_saturation_items_s,
     fused_stage,
-    mean_at,
 )
-from hercules_opt.hardware.packing import Pair
+from hercules_opt.hardware.packing import Pair, Sizes
 from hercules_opt.hardware.queueing import (
     Cells,
     SplitLoad,
@@ -99,7 +98,7 @@ def unloaded_makespans_s(server: Server) -> jax.Array:
         paths = alone + server.pipeline.first_s.constant[::-1]
         return larger(paths[0], paths[1])
     assert server.host is not None
-    return _alone_s(server.host) + _own_work(server).at_once_s(jnp.zeros(()), jnp.zeros(()))
+    return _alone_s(server.host) + _own_work(server).at_once_s(jnp.zeros(()))
 
 
 def _alone_s(work: SplitWork) -> jax.Array:
@@ -115,19 +114,28 @@ def miss_probability(server: Server, load: Load, latency_s: jax.Array) -> jax.Ar
     """
     if load.pipeline is None:
         return tail(_fused_law(server, load), latency_s)
-    paths = jax.vmap(split_cells, in_axes=(0, None, 0))(
-        load.pipeline, server.pair.sizes, load.pipeline.last_s[::-1]
-    )
+    other = jax.tree.map(lambda part: part[::-1], load.pipeline)
+    paths = jax.vmap(_path, in_axes=(0, 0, None))(load.pipeline, other, server.pair.sizes)
     first, second = tail(paths, latency_s)
     return larger(first, second)
 
 
+def _path(load: SplitLoad, other: SplitLoad, sizes: Sizes) -> Cells:
+    """Return all batches through one stage and one batch through the other.
+
+    A query that starts at once finds both as busy, by rank; one that waits finds the other in its mean state.
+    """
+    mean_s = other.share @ other.last_s
+    mean_s += other.delayed * (other.late_s - mean_s)
+    return split_cells(load, sizes, jnp.concatenate([other.last_s, mean_s[None]]))
+
+
 def _fused_law(server: Server, load: Load) -> Cells:
-    """Return the latency of host and accelerator in seven parts.
+    """Return the latency of host and accelerator in eight parts.
 
     Of queries that start at once on the host, and of those that wait there: those that find an idle
-    instance for each of their pieces, those that find some, and those that find none. And those that a full
-    batch left behind.
+    instance for each of their pieces (at two degrees of occupation, or in the mean), those that find some,
+    and those that find none. And those that a full batch left behind.
     """
     fused, state, host = server.fused, load.fused, load.host
     assert fused is not None
@@ -136,13 +144,17 @@ def _fused_law(server: Server, load: Load) -> Cells:
     assert server.host is not None
     own, sizes = _own_work(server), server.pair.sizes
     weight = jnp.asarray(sizes.weight)
-    at_once = split_cells(host, sizes, own.at_once_s(state.seen, state.spread))
+    degrees_s = own.at_once_s(state.seen[:, None])
+    degrees = host._replace(free_s=jnp.concatenate([host.free_s] * 2), share=state.share)
+    at_once = split_cells(degrees, sizes, jnp.concatenate([degrees_s, (state.share @ degrees_s)[None]]))
     # Pieces beyond the idle instances start together, after the first; it runs while the host works on.
     fewer = fewer_idle(server.host.pieces.count, fused.stage.servers, state.busy)
     free = host.free_s[0]
-    beyond = clipped(own.items - state.idle * own.piece, 0.0, fused.largest_items)
-    behind_first = larger(state.first_s - larger(free - host.last_s, 0.0), 0.0)
-    beyond_s = mean_at(time_at(fused.stage, beyond), state.seen, state.spread)
+    # Fewer are idle than it has pieces, and at least one: half as many lie between.
+    idle = smaller(state.idle, larger(0.5 * own.items / own.piece, 1.0))
+    beyond = clipped(own.items - idle * own.piece, 0.0, fused.largest_items)
+    behind_first = larger(state.first_s - larger(free - host.last_s[0], 0.0), 0.0)
+    beyond_s = time_at(fused.stage, beyond).end
     some = split_cells(host, sizes, beyond_s + behind_first)
     shared = _shared(split_cells(host, sizes, own.fused_s), state)
     # What is left behind waits for longer there than it does at the host.
@@ -186,11 +198,10 @@ class _OwnWork(NamedTuple):
     items: jax.Array
     piece: jax.Array
 
-    def at_once_s(self, seen: jax.Array, spread: jax.Array) -> jax.Array:
+    def at_once_s(self, seen: jax.Array) -> jax.Array:
         """Return the time from arrival at idle instances to the end; others use a share ``seen``."""
-        others = 1.0 - self.beside
         whole = Parabola(*(f + r for f, r in zip(self.first_s, self.rest_s, strict=True)))
-        return mean_at(whole, self.beside + others * seen, others**2 * spread)
+        return whole.at(self.beside + (1.0 - self.beside) * seen)
 
 
 def _own_work(server: Server) -> _OwnWork:
