@@ -280,7 +280,8 @@ def test_servers_that_slow_each_other_down_are_a_birth_and_death_process() -> No
         assert float(state.delayed) == pytest.approx(shares[-1], rel=1e-9)
         assert float(state.rho) == pytest.approx(load * float(shares @ work_s) / c, rel=1e-9)
         first_s = float(shares[:-1] @ work_s[:-1]) / (1.0 - shares[-1])
-        assert float(np.asarray(state.share) @ np.asarray(state.last_s)[:, -1]) == pytest.approx(first_s, rel=1e-6)
+        found_s = float(np.asarray(state.share) @ np.asarray(state.last_s)[:, -1])
+        assert found_s == pytest.approx(first_s, rel=1e-6)
 
 
 # ---- Fusion: a free server takes all that waits ----
