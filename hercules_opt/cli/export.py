@@ -53,7 +53,7 @@ def export(
     levels = objective_levels(objective)
     required = read_requirements(requirements, power_cap_w)
     day = load_instance(instance)
-    problem = read_problem(day, given_table(day, table), table, levels, required)
+    problem = read_problem(day, given_table(day, table), table, levels, required, requirements)
     last = len(problem.load_qps) - 1
     if interval is None and last > 0:
         raise InputError(f"must say which interval, from 0 to {last}", where="--interval")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hercules_opt.cli.kinds import kind_of
-from hercules_opt.errors import InputError, Words
+from hercules_opt.errors import InputError, Words, check_number
 
 if TYPE_CHECKING:
     from hercules_opt.problem.instance import Instance
@@ -67,10 +67,11 @@ def read_problem(
     path: Path | None,
     levels: Levels = ("power",),
     requirements: Requirements | None = None,
+    requirements_path: Path | None = None,
 ) -> ProvisioningProblem:
     """Return the provisioning problem of an instance and a table, with the figures of the given objectives.
 
-    An error names the table's file.
+    An error names the file it comes from: that of the table, or of the requirements.
     """
     from hercules_opt.provisioning.problem import ProvisioningProblem
 
@@ -80,14 +81,17 @@ def read_problem(
         for level in levels:
             narrowed.objective_figures(level)
     except InputError as error:
-        raise (error.located(path) if path is not None else error) from None
+        file = requirements_path if error.where == "requirements" else path
+        raise (error.located(file) if file is not None else error) from None
     return problem
 
 
 def read_requirements(path: Path | None, power_cap_w: float | None) -> Requirements:
     """Return the requirements of a file, with a cap on power from the command line in place of its own."""
-    from hercules_opt.provisioning.requirements import NO_REQUIREMENTS, Requirements
+    from hercules_opt.provisioning.requirements import MAX_CAP_W, NO_REQUIREMENTS, Requirements
 
+    if power_cap_w is not None:
+        check_number("--power-cap-w", power_cap_w, 0.0, MAX_CAP_W)
     required = NO_REQUIREMENTS if path is None else Requirements.load(path)
     return required if power_cap_w is None else replace(required, power_cap_w=power_cap_w)
 

@@ -60,7 +60,9 @@ RequirementsOption = Annotated[
 ]
 PowerCapOption = Annotated[
     float | None,
-    typer.Option("--power-cap-w", metavar="WATTS", help="Most provisioned power of every interval."),
+    typer.Option(
+        "--power-cap-w", metavar="WATTS", parser=number, help="Most provisioned power of every interval."
+    ),
 ]
 GapOption = Annotated[
     float,

@@ -72,7 +72,7 @@ def provision(
 
     levels = objective_levels(objective)
     required = read_requirements(requirements, power_cap_w)
-    problem = read_problem(day, rates, table, levels, required)
+    problem = read_problem(day, rates, table, levels, required, requirements)
     from hercules_opt.provisioning.provision import provision as solve
 
     with progress_bar(policy) as progress:

@@ -86,7 +86,7 @@ def run(
     required = read_requirements(requirements, power_cap_w)
     day = load_instance(instance)
     table = found_table(day, seed=seed, check=check)
-    problem = read_problem(day, table, None, levels, required)
+    problem = read_problem(day, table, None, levels, required, requirements)
     from hercules_opt.provisioning.provision import provision
 
     with progress_bar("hercules") as progress:

@@ -70,7 +70,9 @@ def what_if(
 
     day = load_instance(instance)
     required = read_requirements(requirements, power_cap_w)
-    problem = read_problem(day, given_table(day, table), table, requirements=required)
+    problem = read_problem(
+        day, given_table(day, table), table, requirements=required, requirements_path=requirements
+    )
     models, types = list(day.models), {name: server.available for name, server in day.servers.items()}
     factors = _by_model("--load", load or (), models, MAX_FACTOR)
     rates = _by_model("--over-provision", over_provision or (), models, MAX_OVER_PROVISION)

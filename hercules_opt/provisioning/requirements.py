@@ -17,7 +17,7 @@ from hercules_opt.provisioning.problem import MAX_AVAILABLE, IntArray, Provision
 Pair = tuple[str, str]
 
 _KEYS = ("forbid", "pin", "fixed", "at_least", "power_cap_w")
-_MAX_CAP_W = 1e15
+MAX_CAP_W = 1e15
 
 
 @dataclass(frozen=True)
@@ -246,8 +246,8 @@ def _caps(given: Any) -> float | tuple[float, ...]:
     values = tuple(given) if isinstance(given, (list, tuple)) else (given,)
     for value in values:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not 0 <= value <= _MAX_CAP_W:  # NaN is in no range
-            rule = f"must be a number from 0 to {_MAX_CAP_W:g}, or a list of them"
+        if not number or not 0 <= value <= MAX_CAP_W:  # NaN is in no range
+            rule = f"must be a number from 0 to {MAX_CAP_W:g}, or a list of them"
             raise InputError(rule, where="requirements", key="power_cap_w", found=value)
     numbers = tuple(float(value) for value in values)
     return numbers if isinstance(given, (list, tuple)) else numbers[0]

@@ -21,7 +21,7 @@ NUMBERS: list[Case] = [
         (command, "tiny", option, text),
         f"invalid value for '{option}': must be a number, found {text!r}. See 'hercules-opt {command} --help'.",
     )
-    for command, option, text in product(SOLVING, ("--gap", "--time-limit-s"), NO_NUMBERS)
+    for command, option, text in product(SOLVING, ("--gap", "--time-limit-s", "--power-cap-w"), NO_NUMBERS)
 ]
 
 RANGES: list[Case] = [
@@ -40,6 +40,9 @@ RANGES: list[Case] = [
             ("--time-limit-s", "inf", "must be a finite number, found inf"),
             ("--time-limit-s", "-1", "must be at least 0 and at most 1e+09, found -1.0"),
             ("--time-limit-s", "1e10", "must be at least 0 and at most 1e+09, found 10000000000.0"),
+            ("--power-cap-w", "nan", "must be a finite number, found nan"),
+            ("--power-cap-w", "-1", "must be at least 0 and at most 1e+15, found -1.0"),
+            ("--power-cap-w", "1e16", "must be at least 0 and at most 1e+15, found 1e+16"),
         ],
     )
 ]

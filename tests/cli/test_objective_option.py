@@ -66,17 +66,31 @@ def test_requirements_are_kept_and_verified(tmp_path: Path) -> None:
     [
         ('forbid = [["gpux", "ranking"]]', "forbid: unknown server type, found 'gpux'. Did you mean 'gpu'?"),
         ("[pn]\n", "pn: unknown key. Did you mean 'pin'?"),
-        ("[fixed.gpu]\nranking = 99\n", "must be at most what is available"),
+        ("[fixed.gpu]\nranking = 99\n", "fixed, interval 0, gpu: must be at most what is available"),
+        ("[at_least]\nrankin = 1\n", "at_least: unknown model, found 'rankin'. Did you mean 'ranking'?"),
     ],
 )
-@pytest.mark.parametrize("command", ["provision", "run"])
-def test_bad_requirements_are_one_message(tmp_path: Path, command: str, toml: str, fragment: str) -> None:
-    """File or key, what was found and what is allowed."""
+@pytest.mark.parametrize(
+    "command", [("provision",), ("run",), ("what-if",), ("export", "--interval", "0")], ids=lambda c: c[0]
+)
+def test_bad_requirements_are_one_message(
+    tmp_path: Path, command: tuple[str, ...], toml: str, fragment: str
+) -> None:
+    """File and key, what was found and what is allowed."""
     file = tmp_path / "keep.toml"
     file.write_text(toml)
-    outcome = call(command, "tiny", "--requirements", file)
+    outcome = call(command[0], "tiny", *command[1:], "--requirements", file)
     assert outcome.code == 2
-    assert_one_message(outcome, fragment)
+    assert_one_message(outcome, f"{file}, {fragment}")
+
+
+def test_requirements_are_named_beside_a_table(tmp_path: Path) -> None:
+    """Not the table's file, which is read without fault."""
+    table, file = tmp_path / "table.csv", tmp_path / "keep.toml"
+    table.write_text("server_type,model,qps,power_w\ncpu,ranking,100,200\n")
+    file.write_text('pin = { gpu = "rankin" }\n')
+    outcome = call("provision", "tiny", "--table", table, "--requirements", file)
+    assert_one_message(outcome, f"{file}, pin: unknown model, found 'rankin'. Did you mean 'ranking'?")
 
 
 def test_run_shows_more_policies(tmp_path: Path) -> None:
