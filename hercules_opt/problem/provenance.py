@@ -50,6 +50,16 @@ class Checked(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+    def __init__(self, /, **data: Any) -> None:
+        """Check every key; raise ``InputError`` if one breaks a rule."""
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise input_error(error, where=type(self).__name__, data=data) from None
+
+    # As pydantic marks its own: parts inside a file are still checked with the whole, which knows their path.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:

@@ -60,7 +60,8 @@ class Prediction:
     utilization
         Share of time for which the servers of each stage are busy.
     binds
-        The limit that the bounded throughput meets: tail latency, power budget or saturation.
+        The limit that the bounded throughput meets: tail latency, power budget or saturation; memory where
+        the schedule takes more than there is, and could not run.
     elasticity
         Per cent of bounded throughput gained for one per cent more of a resource.
     memory_share
@@ -172,7 +173,7 @@ def predict_all(
 def _load(asked: float | None, at: Evaluation) -> float:
     if asked is None:
         if at.memory > 1.0:
-            raise InputError(f"takes {float(at.memory):.3g} times the memory that there is", where="schedule")
+            raise InputError(_too_large(at), where="schedule")
         if not at.qps > 0.0:
             rule = "the schedule serves no load within the limits; give load_qps to see what it does"
             raise InputError(rule, where="schedule")
@@ -181,6 +182,10 @@ def _load(asked: float | None, at: Evaluation) -> float:
         rule = f"must be above 0 and below the saturation of the schedule, {float(at.saturation_qps):.6g} QPS"
         raise InputError(rule, where="load_qps", found=asked)
     return float(asked)
+
+
+def _too_large(at: Evaluation) -> str:
+    return f"takes {float(at.memory):.3g} times the memory that there is"
 
 
 class _Fields(NamedTuple):
@@ -294,6 +299,8 @@ def _utilization(point: OperatingPoint, placement: Placement) -> dict[str, float
 
 def _limit(base: Evaluation, elasticity: Mapping[str, float]) -> str:
     """Return the limit that the bounded throughput meets: the one of which more would help."""
+    if base.memory > 1.0:
+        return f"memory: {_too_large(base)}"
     if not base.qps > 0.0:
         return "nothing is served within the limits"
     if base.qps >= _AT_SATURATION * base.saturation_qps:

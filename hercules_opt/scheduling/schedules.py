@@ -5,7 +5,7 @@ from __future__ import annotations
 from hercules_opt.errors import InputError
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.problem.schedule import Schedule
-from hercules_opt.scheduling.space import Floats, Space, placements, search_space
+from hercules_opt.scheduling.space import FIELDS, Floats, Space, placements, search_space
 
 
 def located(pair: Pair, schedule: Schedule) -> tuple[Space, Floats]:
@@ -17,8 +17,8 @@ def located(pair: Pair, schedule: Schedule) -> tuple[Space, Floats]:
     Raises
     ------
     InputError
-        If the server does not offer the placement, a variable is missing or out of range, or there are too
-        few cores.
+        If the server does not offer the placement, a variable is missing, out of range or not one of the
+        placement, or there are too few cores.
     """
     if schedule.placement not in placements(pair):
         offered = ", ".join(placements(pair)) or "nothing"
@@ -31,6 +31,10 @@ def located(pair: Pair, schedule: Schedule) -> tuple[Space, Floats]:
     for name in space.names:
         if getattr(schedule, name) is None:
             raise InputError(f"placement {schedule.placement!r} needs it", where="schedule", key=name)
+    for name in FIELDS:
+        if name not in space.names and getattr(schedule, name) is not None:
+            rule = f"must be left out: placement {schedule.placement!r} has {', '.join(space.names)}"
+            raise InputError(rule, where="schedule", key=name, found=getattr(schedule, name))
     point = space.point(schedule)
     for name, grid in space.grids.items():
         low, high, value = float(grid[0]), float(grid[-1]), getattr(schedule, name)

@@ -64,6 +64,13 @@ def test_the_operators_take_the_time_of_the_model(server: ServerType, model: Mod
         ({"threads": 4}, None, "must take at most 6 cores, found 8"),
         ({"batch_size": 2000}, None, "batch_size: must be from 1 to 1024, found 2000"),
         ({"placement": "cpu-sd"}, None, "dense_threads: placement 'cpu-sd' needs it"),
+        (
+            {"instances": 2},
+            None,
+            "schedule, instances: must be left out: placement 'cpu' has threads, cores_per_thread, batch_size"
+            ", found 2",
+        ),
+        ({"hot_share": 0.0}, 1.0, "schedule, hot_share: must be left out: placement 'cpu' has threads, "),
         ({}, -1.0, "load_qps: must be above 0 and below the saturation"),
         ({}, float("nan"), "load_qps: must be above 0 and below the saturation"),
         ({}, 1e9, "load_qps: must be above 0 and below the saturation"),
@@ -82,6 +89,18 @@ def test_a_fused_batch_below_the_largest_query_is_refused(model: Model) -> None:
     small = ho.Schedule(placement="accelerator", instances=1, fused_items=512)
     with pytest.raises(ho.InputError, match="fused_items: must be from 1024 to 16384, found 512"):
         ho.predict(ho.catalogue.servers["T7"], model, small)
+
+
+def test_beyond_memory_nothing_is_bounded_and_memory_is_what_binds(server: ServerType, model: Model) -> None:
+    """RMC2's tables take 4.1 GB; without a load the schedule is refused, with one memory is named."""
+    assert server.cpu is not None
+    small = server.replace(cpu=server.cpu.replace(memory_gb=1.0))
+    with pytest.raises(ho.InputError, match=r"^schedule: takes 4\.\d+ times the memory that there is$"):
+        ho.predict(small, model, PLAIN)
+    found = ho.predict(small, model, PLAIN, load_qps=1.0)
+    assert found.bounded_qps == 0.0
+    assert found.memory_share > 4.0
+    assert found.binding == f"memory: takes {found.memory_share:.3g} times the memory that there is"
 
 
 def test_a_schedule_that_serves_nothing_says_so(server: ServerType, model: Model) -> None:
