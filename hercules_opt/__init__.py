@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hercules_opt.provisioning.problem import ProvisioningProblem
     from hercules_opt.provisioning.provision import provision
     from hercules_opt.provisioning.requirements import Requirements
+    from hercules_opt.scheduling.bound import throughput_bound
     from hercules_opt.scheduling.optimize import ScheduleResult, optimize_schedule
     from hercules_opt.scheduling.predict import Prediction, predict
     from hercules_opt.scheduling.profile import profile
@@ -97,6 +98,7 @@ _HOMES = {
     "save_plan": "provisioning.files.plan_files",
     "save_plan_csv": "provisioning.files.plan_files",
     "simulate_server": "simulation.server",
+    "throughput_bound": "scheduling.bound",
     "verify": "provisioning.checking.verify",
     "what_if": "provisioning.answers.what_if",
 }
@@ -158,6 +160,7 @@ __all__ = [
     "save_plan",
     "save_plan_csv",
     "simulate_server",
+    "throughput_bound",
     "verify",
     "what_if",
 ]
