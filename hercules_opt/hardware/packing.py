@@ -166,9 +166,12 @@ def pack(server: ServerType, model: Model, efficiency: Efficiency = DEFAULT_EFFI
     assert model.architecture is not None
     assert model.sla_ms is not None
     load = workload(model.architecture)
+    host, device = _scaled_power(
+        server, host_figures(server, efficiency), _device(server.accelerator, efficiency)
+    )
     return Pair(
-        host=host_figures(server, efficiency),
-        device=_device(server.accelerator, efficiency),
+        host=host,
+        device=device,
         operators=_operators(load, model.architecture, efficiency.host.gemm_lanes),
         sizes=_sizes(model),
         terms=Terms(model.sla_ms / 1e3, 1.0 - model.sla_percentile / 100.0, power_budget_w(server)),
@@ -180,23 +183,41 @@ def pack(server: ServerType, model: Model, efficiency: Efficiency = DEFAULT_EFFI
 
 
 def power_budget_w(server: ServerType) -> float:
-    """Return the power a server may draw: its budget, or by default what all its parts can draw together."""
+    """Return the power a server may draw: its budget, or by default all that it can draw."""
     return server.power_budget_w if server.power_budget_w is not None else rated_power_w(server)
 
 
 def rated_power_w(server: ServerType) -> float:
-    """Return the sum of the rated power of all parts."""
-    total = server.board_w
-    if server.cpu is not None:
-        total += server.cpu.sockets * server.cpu.tdp_w + server.cpu.memory_idle_w + server.cpu.memory_active_w
-    if server.cpu is not None and server.nmp is not None:
-        gathering = (
-            server.nmp.ranks_per_channel * server.nmp.rank_efficiency * (1.0 - server.nmp.energy_saving)
-        )
-        total += server.nmp.idle_w + server.nmp.active_w + gathering * server.cpu.memory_active_w
-    if server.accelerator is not None:
-        total += server.accelerator.count * server.accelerator.tdp_w
-    return total
+    """Return the most power that a server with a CPU can draw: what is stated, or the sum of its parts."""
+    _, high = server.power_range_w
+    assert high is not None
+    return high
+
+
+def _scaled_power(server: ServerType, host: Host, device: Device) -> tuple[Host, Device]:
+    """Return the parts with powers that add up to what the server type states of the whole.
+
+    Idle powers and what is added under load are scaled alike for all parts: nothing is known of each.
+    """
+    parts_low, parts_high = server.parts_w
+    low, high = server.power_range_w
+    assert parts_low is not None
+    assert parts_high is not None
+    assert low is not None
+    assert high is not None
+    if (low, high) == (parts_low, parts_high):
+        return host, device
+    idle = low / parts_low if parts_low else 0.0
+    active = (high - low) / (parts_high - parts_low) if parts_high > parts_low else 0.0
+    return (
+        host._replace(
+            idle_w=host.idle_w * idle if parts_low else low,
+            core_w=host.core_w * active,
+            memory_j_per_byte=host.memory_j_per_byte * active,
+            nmp_j_per_byte=host.nmp_j_per_byte * active,
+        ),
+        device._replace(idle_w=device.idle_w * idle, active_w=device.active_w * active),
+    )
 
 
 def host_figures(server: ServerType, efficiency: Efficiency) -> Host:
@@ -229,7 +250,7 @@ def host_figures(server: ServerType, efficiency: Efficiency) -> Host:
         nmp_command_bytes=known.nmp_command_bytes,
         has_nmp=float(nmp is not None),
         idle_w=idle_w,
-        core_w=max(cpu.tdp_w - cpu.idle_w, 0.0) * cpu.sockets / max(cores, 1),
+        core_w=(cpu.tdp_w - cpu.idle_w) * cpu.sockets / max(cores, 1),
         memory_j_per_byte=cpu.memory_active_w / peak_bytes_s,
         nmp_j_per_byte=nmp.active_w / _nmp_bytes_s(nmp, peak_bytes_s) if nmp else 0.0,
         nmp_saving=nmp.energy_saving if nmp else 0.0,
@@ -275,7 +296,7 @@ def _device(accelerator: Accelerator | None, efficiency: Efficiency) -> Device:
         link_bytes_s=accelerator.link_gb_s * 1e9,
         link_s=accelerator.link_us * 1e-6,
         idle_w=accelerator.idle_w,
-        active_w=max(accelerator.tdp_w - accelerator.idle_w, 0.0),
+        active_w=accelerator.tdp_w - accelerator.idle_w,
         busy_power=known.busy_power,
     )
 

@@ -164,6 +164,7 @@ def _server(
         for one in samples
         if one.kind == "gemm" and one.threads == 1
     )
+    idle = 5.0 * host.cores if idle_w is None else idle_w
     watts = "no readable power counter (RAPL)"
     cpu = {
         "name": host.name,
@@ -175,8 +176,8 @@ def _server(
         "llc_mb": {"value": host.llc_mb, "kind": "published", "source": "what the system states"},
         "memory_gb_s": round(max(bandwidth, _lookup_gb_s(samples, most, known["core_gb_s"])), 3),
         "memory_gb": round(host.memory_gb, 3),
-        "idle_w": _watts(idle_w, 5.0 * host.cores, watts),
-        "tdp_w": _watts(busy_w, 10.0 * host.cores, watts),
+        "idle_w": _watts(idle_w, idle, watts),
+        "tdp_w": _watts(busy_w, 5.0 * host.cores + idle, watts),
         "memory_idle_w": {"value": 0.0, "kind": "assumed", "source": "within the processor's"},
         "memory_active_w": {"value": 0.0, "kind": "assumed", "source": "within the processor's"},
     }

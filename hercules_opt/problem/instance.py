@@ -96,6 +96,7 @@ class Instance(Checked):
             row = ("efficiency", "pairs", number)
             _known((*row, "server_type"), pair.server_type, self.servers)
             _known((*row, "model"), pair.model, self.models)
+            _check_power((*row, "power_w"), pair.power_w, self.servers[pair.server_type])
         self._check_pairs_once()
         return self
 
@@ -165,6 +166,18 @@ def _refuse_file(file: str | None) -> None:
         raise broken(
             "only an instance file can name a file: load it, or give the figures", key=("file",), found=file
         )
+
+
+def _check_power(key: tuple[str | int, ...], power_w: float | None, server: ServerType) -> None:
+    """Refuse a measured power that contradicts what is stated of the server type itself."""
+    if power_w is None:
+        return
+    if server.idle_w is not None and power_w < server.idle_w:
+        rule = f"must be at least idle_w of the server type ({server.idle_w:g} W)"
+        raise broken(rule, key=key, found=power_w)
+    if server.peak_w is not None and power_w > server.peak_w:
+        rule = f"must be at most peak_w of the server type ({server.peak_w:g} W)"
+        raise broken(rule, key=key, found=power_w)
 
 
 def _known(key: tuple[str | int, ...], name: str, allowed: Iterable[str]) -> None:

@@ -28,6 +28,11 @@ class Cpu(Part):
     memory_idle_w: float = Field(ge=0, le=1e4, description="Idle power of all memory modules.")
     memory_active_w: float = Field(ge=0, le=1e4, description="Added power of the memory at full bandwidth.")
 
+    @model_validator(mode="after")
+    def _idle_below_rated(self) -> Self:
+        _check_idle(self.idle_w, self.tdp_w)
+        return self
+
 
 class Nmp(Part):
     """Near-memory processing: memory modules that gather and pool embedding rows by themselves."""
@@ -77,6 +82,11 @@ class Accelerator(Part):
     link_us: float = Field(default=10.0, ge=0, le=1e6, description="Host link, latency of one transfer.")
 
     @model_validator(mode="after")
+    def _idle_below_rated(self) -> Self:
+        _check_idle(self.idle_w, self.tdp_w)
+        return self
+
+    @model_validator(mode="after")
     def _clocks_fit(self) -> Self:
         base, boost = self.base_clock_mhz, self.boost_clock_mhz
         if (base is None) != (boost is None):
@@ -92,6 +102,11 @@ class Accelerator(Part):
         return self
 
 
+def _check_idle(idle_w: float, tdp_w: float) -> None:
+    if idle_w > tdp_w:
+        raise broken(f"must be at most tdp_w ({tdp_w:g} W)", key=("idle_w",), found=idle_w)
+
+
 class ServerType(Part):
     """A kind of server, how many there are, and what one costs."""
 
@@ -105,14 +120,18 @@ class ServerType(Part):
         default=None, ge=0, le=1e6, description="Power one server may draw; by default the sum of its parts."
     )
     idle_w: float | None = Field(
-        default=None, ge=0, le=1e6, description="Power of one idle server; by default the sum of its parts."
+        default=None,
+        ge=0,
+        le=1e6,
+        description="Power of one idle server; by default the sum of its parts. Where given, what the parts "
+        "draw is scaled to it.",
     )
     peak_w: float | None = Field(
         default=None,
         gt=0,
         le=1e6,
-        description="Most power of one server; by default its power budget, or its parts at their thermal "
-        "design power.",
+        description="Most power of one server; by default its parts at their thermal design power, within "
+        "its power budget. Where given, what the parts draw is scaled to it.",
     )
     board_w: float = Field(
         default=0.0, ge=0, le=1e4, description="Fans, board, disks, network: always drawn."
@@ -121,20 +140,34 @@ class ServerType(Part):
     nmp: Nmp | None = Field(default=None, description="NMP memory; or its catalogue name.")
     accelerator: Accelerator | None = Field(default=None, description="Accelerator; or its catalogue name.")
 
+    @model_validator(mode="after")
+    def _idle_below_peak(self) -> Self:
+        low, high = self.power_range_w
+        if low is None or high is None or low <= high:
+            return self
+        if self.idle_w is None:
+            rule = f"must be at least the idle power of its parts ({low:g} W)"
+            raise broken(rule, key=("peak_w",), found=self.peak_w)
+        most = "its parts at their thermal design power" if self.peak_w is None else "peak_w"
+        raise broken(f"must be at most {most} ({high:g} W)", key=("idle_w",), found=self.idle_w)
+
+    @property
+    def power_range_w(self) -> tuple[float | None, float | None]:
+        """Power of an idle server and the most it can draw, by its keys or else by its parts."""
+        low, high = self.parts_w
+        return (low if self.idle_w is None else self.idle_w, high if self.peak_w is None else self.peak_w)
+
     @property
     def power_bounds_w(self) -> tuple[float | None, float | None]:
         """Least and most power of one server, ``None`` where neither a key nor its parts tell."""
-        low, high = self._parts_w()
-        budget = high if self.power_budget_w is None else self.power_budget_w
-        if low is not None and budget is not None:
-            budget = max(budget, low)  # idle parts draw their power whatever the budget
-        return (
-            low if self.idle_w is None else self.idle_w,
-            budget if self.peak_w is None else self.peak_w,
-        )
+        low, high = self.power_range_w
+        if self.peak_w is None and self.power_budget_w is not None:
+            high = self.power_budget_w if low is None else max(self.power_budget_w, low)  # idle come what may
+        return low, high
 
-    def _parts_w(self) -> tuple[float | None, float | None]:
-        """Return the sum of the parts when idle, and at most."""
+    @property
+    def parts_w(self) -> tuple[float | None, float | None]:
+        """The sum of the parts when idle, and at their rated power; ``None`` without a processor."""
         if self.cpu is None:
             return None, None
         cpu, nmp, accelerator = self.cpu, self.nmp, self.accelerator

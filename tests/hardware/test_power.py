@@ -110,3 +110,34 @@ def test_a_budget_lowers_the_throughput(programs: Programs) -> None:
     rates = [qps for qps, _ in found]
     assert rates[0] >= rates[1] > rates[2] > rates[3] > rates[4] == 0
     assert found[-1][1] == pytest.approx(np.log(idle / (idle - 1.0)), rel=1e-6)
+
+
+@pytest.mark.parametrize("keys", [{"idle_w": 150.0}, {"peak_w": 800.0}, {"idle_w": 10.0, "peak_w": 300.0}])
+def test_stated_power_of_a_server_scales_that_of_its_parts(keys: dict[str, float]) -> None:
+    """Idle and rated power are as stated, and in between as far between them as the parts are."""
+    of, schedule = (
+        catalogue.models["dlrm-rmc3"],
+        ho.Schedule(placement="accelerator", instances=2, fused_items=2048),
+    )
+    parts = catalogue.servers["T9"]
+    stated = parts.replace(**keys)
+    low, high = keys.get("idle_w", idle_w("T9")), keys.get("peak_w", rated_power_w(parts))
+    bound = ho.predict(parts, of, schedule).bounded_qps
+    for load in (1e-3 * bound, 0.5 * bound, bound):
+        by_parts, found = (ho.predict(one, of, schedule, load) for one in (parts, stated))
+        share = (by_parts.power_w - idle_w("T9")) / (rated_power_w(parts) - idle_w("T9"))
+        assert found.power_w == pytest.approx(low + share * (high - low), rel=1e-9)
+        assert min(found.host_power_w, found.device_power_w) >= 0.0
+    assert pack(stated, of).terms.budget_w == high
+    assert stated.power_bounds_w == (low, high)
+
+
+def test_a_server_whose_parts_draw_nothing_may_state_its_power() -> None:
+    """There is nothing to scale: it draws its idle power at any load."""
+    whole = catalogue.servers["T1"]
+    assert whole.cpu is not None
+    watts = {"tdp_w": 1e-3, "idle_w": 1e-3, "memory_idle_w": 0.0, "memory_active_w": 0.0}
+    silent = whole.replace(board_w=0.0, idle_w=70.0, peak_w=90.0, cpu=whole.cpu.replace(**watts))
+    schedule = ho.Schedule(placement="cpu", threads=2, cores_per_thread=1, batch_size=64)
+    found = ho.predict(silent, catalogue.models["dlrm-rmc3"], schedule)
+    assert found.power_w == pytest.approx(70.0)

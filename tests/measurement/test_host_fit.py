@@ -82,6 +82,8 @@ def test_measured_power_is_taken() -> None:
     cpu = fit_host(made_up(), HOST, idle_w=17.0, busy_w=40.0).server.cpu
     assert cpu is not None
     assert (cpu.idle_w, cpu.tdp_w, cpu.origin("idle_w").kind) == (17.0, 40.0, "measured")
+    busier = fit_host(made_up(), HOST, idle_w=1000.0).server.cpu
+    assert busier.tdp_w > busier.idle_w == 1000.0
 
 
 def test_fitted_constants_describe_the_microbenchmarks(found: MeasuredHost) -> None:

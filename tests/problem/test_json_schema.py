@@ -55,6 +55,7 @@ def test_it_refuses_what_the_loader_refuses(validator: Any) -> None:
     beyond_a_schema = (
         "unknown name", "unknown model", "one per interval", "one load per interval", "each pair may",
         "every model needs loads", "found nan", "loads.qps.ranking.0", "found 1.0", "found 6.0",
+        "at most tdp_w", "at most peak_w", "at most its parts", "idle power of its parts", "at least idle_w",
     )  # fmt: skip
     assert [text for text in accepted if not any(reason in text for reason in beyond_a_schema)] == []
 

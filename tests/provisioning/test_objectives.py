@@ -217,6 +217,9 @@ def test_bounds_come_from_keys_or_parts():
     assert bare.power_bounds_w == (None, None)
     assert type(cpu)(available=1, idle_w=5.0, peak_w=9.0).power_bounds_w == (5.0, 9.0)
     assert cpu.replace(peak_w=1000.0).power_bounds_w == (low, 1000.0)
+    assert cpu.replace(power_budget_w=100.0).power_bounds_w == (low, 100.0)
+    assert cpu.replace(power_budget_w=1.0).power_bounds_w == (low, low)
+    assert cpu.replace(power_budget_w=1.0, idle_w=90.0).power_bounds_w == (90.0, 90.0)
 
 
 def test_bounds_out_of_order_are_refused():
