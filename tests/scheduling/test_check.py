@@ -9,7 +9,15 @@ import pytest
 
 import hercules_opt as ho
 from hercules_opt.problem.models import Model
-from hercules_opt.scheduling.check import STEADY, check_claim, check_claims
+from hercules_opt.scheduling.check import (
+    CLUSTER,
+    LEAST_SPANS,
+    MOST_RATES,
+    _Target,
+    check_claim,
+    check_claims,
+    clustered_half_width,
+)
 from hercules_opt.scheduling.simulated import SimulatedServer
 
 #: One server of a mean service time of 1 ms, so that it saturates at 1,000 QPS.
@@ -38,11 +46,64 @@ def test_what_holds_is_left_as_it_is() -> None:
         assert (held.qps, held.rates) == (share * BOUND_QPS, 1)
 
 
-def test_what_holds_is_rarely_too_much() -> None:
-    """The rate found is above the true one in at most a few of 40 seeds, and close below it in the others."""
-    found = np.array([check_claim(SERVER, model(), 1.2 * BOUND_QPS, seed=seed).qps for seed in range(40)])
-    assert (found > BOUND_QPS).mean() <= 0.1
-    assert np.median(found) > 0.96 * BOUND_QPS
+def found_over_true(load: float, percentile: float, seeds: range) -> np.ndarray:
+    """Rates found over the true one, for the target at which the true one is this share of saturation."""
+    target_ms = -math.log(1.0 - percentile / 100.0) / (1.0 - load)
+    held = [check_claim(SERVER, model(target_ms, percentile), 999.0, seed=seed) for seed in seeds]
+    assert all(1 <= each.rates <= MOST_RATES for each in held)
+    return np.array([each.qps for each in held]) / (1000.0 * load)
+
+
+@pytest.mark.parametrize(("load", "percentile"), [(0.8, 95.0), (0.97, 95.0), (0.95, 99.0)])
+def test_what_holds_is_rarely_too_much(load: float, percentile: float) -> None:
+    """In 12 seeds the rate found is above the true one once at most, and close below it in the others.
+
+    Near saturation late queries come in few long clusters: batch means alone pass the true rate of the last
+    case in a quarter of the runs.
+    """
+    found = found_over_true(load, percentile, range(12))
+    assert (found > 1.0).mean() <= 0.1
+    assert found.max() < 1.01
+    assert np.median(found) > 0.96
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("load", "percentile"),
+    [(0.3, 95.0), (0.8, 95.0), (0.9, 95.0), (0.95, 95.0), (0.97, 95.0), (0.9, 99.0), (0.95, 99.0)],
+)
+def test_what_holds_is_rarely_too_much_200_runs(load: float, percentile: float) -> None:
+    """Nominally 2.5 % of the rates found are above the true one; repeated tests and few clusters add some."""
+    found = found_over_true(load, percentile, range(1000, 1200))
+    assert (found > 1.0).mean() <= 0.05
+    assert np.median(found) > 0.95
+
+
+def test_few_clusters_need_a_much_smaller_share() -> None:
+    """Against the variance of the theory: with many spans the interval of a normal variable, with few nearly
+    all of the share allowed."""
+    for spans in (1e3, 1e5):
+        normal = 1.96 * math.sqrt(CLUSTER / spans)
+        assert clustered_half_width(0.05, spans, 0.95) == pytest.approx(0.05 * normal, rel=0.07)
+    widths = [clustered_half_width(0.05, spans, 0.95) for spans in (5.0, 20.0, 100.0)]
+    assert widths == sorted(widths, reverse=True)
+    assert 0.9 * 0.05 < widths[0] < 0.05
+
+
+def test_sizes_that_vary_much_take_longer_runs() -> None:
+    """3 % of the queries take 60 times as long. At the true bound, found by 32 million queries, few of 40
+    runs may pass; without regard to the sizes seven do."""
+    items = np.array([1] * 97 + [60] * 3)
+    stage = ho.Stage(1, np.arange(61.0)[None, :])
+    server = SimulatedServer((stage,), None, lambda rng, n: items[rng.integers(100, size=n)], 0.1)
+    passed = [_Target(server, model(885.1, 99.0), seed).ask(325.2).holds for seed in range(40)]
+    assert np.mean(passed) <= 0.05
+
+
+def test_a_percentile_that_no_run_can_tell_holds_nowhere() -> None:
+    """Of 540,000 queries half a query may be late."""
+    held = check_claim(SERVER, model(sla_ms=1e4, percentile=99.9999), 1.0)
+    assert (held.qps, held.rates) == (0.0, 0)
 
 
 def test_the_percentile_is_the_model_s() -> None:
@@ -60,7 +121,7 @@ def test_where_no_rate_holds_there_is_none() -> None:
 def test_an_endless_target_ends_below_saturation() -> None:
     """A rate is only claimed where the run is long enough for it."""
     held = check_claim(SERVER, model(sla_ms=1e6), 2000.0)
-    most = 1.0 - math.sqrt(STEADY / 180_000)
+    most = 1.0 - math.sqrt(LEAST_SPANS / (540_000 * 0.05))
     assert held.qps == pytest.approx(1000.0 * most, rel=5e-3)
 
 
