@@ -108,6 +108,9 @@ class GradientEvaluator(Evaluator, Protocol):
     def gradient(self, placement: Placement, pair: Integers, points: Floats, at: Evaluation) -> Floats:
         """Return the gradient of log QPS (of minus the excess where none is served), shape (n, 8)."""
 
+    def memory(self, placement: Placement, pair: Integers, points: Floats) -> Floats:
+        """Return the share of memory that points take, shape (n,); no evaluation, since no load is sought."""
+
 
 class AnalyticalEvaluator:
     """The differentiable cost model, compiled once per placement and layout of a pair.
@@ -140,6 +143,10 @@ class AnalyticalEvaluator:
         state = np.column_stack([points, at.qps, at.excess, at.saturation_qps])
         slope = self._run(partial(gradient_program, placement), pair, state)
         return np.where(used, slope, 0.0)
+
+    def memory(self, placement: Placement, pair: Integers, points: Floats) -> Floats:
+        """Return the share of memory that points take, shape (n,); it does not count as an evaluation."""
+        return self.violation(placement, pair, points, np.ones(len(points)))[0].memory
 
     def may_beat(self, placement: Placement, pair: Integers, points: Floats, qps: Floats) -> Flags:
         """Return which points serve a hair more than a throughput each; counts as an evaluation."""

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 
 from hercules_opt.scheduling.evaluator import Evaluation, Evaluator, GradientEvaluator
+from hercules_opt.scheduling.full_memory import full_memory
 from hercules_opt.scheduling.moves import distant, neighbours, surroundings
 from hercules_opt.scheduling.relaxation import (
     Box,
@@ -107,6 +108,12 @@ class Ends(NamedTuple):
     rows: Integers
     found: Found
 
+    def apart(self) -> Ends:
+        """Return each once, in the order of their first appearance."""
+        rows, found = self
+        first = np.sort(np.unique(np.column_stack([rows, found.points]), axis=0, return_index=True)[1])
+        return Ends(rows[first], found.take(first))
+
     def best_qps(self, tasks: int) -> Floats:
         """Return the best throughput of each task, shape (tasks,)."""
         best = np.zeros(tasks)
@@ -145,13 +152,11 @@ def climb(
     rows, ends = rows[best], points_at(climbed.coordinate[best])
     around = [surroundings(tasks.spaces[row], end) for row, end in zip(rows, ends, strict=True)]
     rounded = best_of(evaluator, tasks, rows, around)
-    polished = polish(evaluator, tasks, rows, rounded)
-    apart = np.sort(np.unique(np.column_stack([rows, polished.points]), axis=0, return_index=True)[1])
-    return Ends(rows[apart], polished.take(apart))
+    return Ends(rows, polish(evaluator, tasks, rows, rounded)).apart()
 
 
 def finish(
-    evaluator: Evaluator,
+    evaluator: GradientEvaluator,
     tasks: Tasks,
     ends: Ends,
     best_qps: Floats,
@@ -160,18 +165,47 @@ def finish(
 ) -> Found:
     """Return the best schedule of each task, after far moves from the ends that may become their pair's best.
 
+    A better schedule that fills an accelerator's memory with another number of instances joins the ends.
+
     Parameters
     ----------
     best_qps
         The best throughput of each task's pair over all placements, shape (tasks,); 0 where none serves.
     """
-    rows, found = ends
-    hopeful = np.flatnonzero(found.evaluation.qps >= settings.hopeful * best_qps[rows])
+    floor_qps = settings.hopeful * best_qps
+    rows, found = filled_up(evaluator, tasks, ends, floor_qps)
+    hopeful = np.flatnonzero(found.evaluation.qps >= floor_qps[rows])
     further = found.take(hopeful)
     for moves in (distant, neighbours):
         further = polish(evaluator, tasks, rows[hopeful], further, moves)
     rows, found = np.concatenate([rows[hopeful], rows]), Found.joined([further, found])
     return found.take(best_rows(rows, found.evaluation.merit, 1))
+
+
+def filled_up(evaluator: GradientEvaluator, tasks: Tasks, ends: Ends, floor_qps: Floats) -> Ends:
+    """Return the ends, and one more of each task whose best is a schedule that fills the memory.
+
+    It is polished by near moves from the best that serves more than the floor of its task, and more than any
+    end with as many instances.
+    """
+    rows, points = full_memory(evaluator, tasks)
+    hopeful = evaluator.may_beat(tasks.placement, tasks.pair[rows], points, floor_qps[rows])
+    rows, points = rows[hopeful], points[hopeful]
+    if not len(rows):
+        return ends
+    found = Found(points, evaluator.evaluate(tasks.placement, tasks.pair[rows], points))
+    group = np.concatenate([_by_instances(*ends), _by_instances(rows, found)])
+    merit = np.concatenate([ends.found.evaluation.merit, found.evaluation.merit])
+    best = best_rows(np.unique(group, axis=0, return_inverse=True)[1].ravel(), merit, 1) - len(ends.rows)
+    unknown = best[best >= 0]
+    first = unknown[best_rows(rows[unknown], found.evaluation.merit[unknown], 1)]
+    rows, more = rows[first], polish(evaluator, tasks, rows[first], found.take(first))
+    better = more.evaluation.qps > ends.best_qps(len(tasks.spaces))[rows]
+    return Ends(np.append(ends.rows, rows[better]), Found.joined([ends.found, more.take(better)])).apart()
+
+
+def _by_instances(rows: Integers, found: Found) -> Floats:
+    return np.column_stack([rows, found.points[:, COLUMN["instances"]]])
 
 
 def starts(bounds: Box, count: int, seed: int) -> Floats:

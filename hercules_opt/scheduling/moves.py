@@ -55,7 +55,7 @@ def neighbours(space: Space, point: Floats) -> Floats:
     One variable moves by a step or several along its grid, or cores move: between threads and cores per
     thread, from one stage to the other, or all that are left are taken.
     """
-    steps = [_along(point, COLUMN[name], _steps(space, point, name)) for name in space.grids]
+    steps = [along(point, COLUMN[name], _steps(space, point, name)) for name in space.grids]
     moved = changed(point, _core_moves(space, point))
     return on_lattice(space, point, np.concatenate([*steps, moved]))
 
@@ -70,11 +70,11 @@ def distant(space: Space, point: Floats) -> Floats:
     count, fused, hot = COLUMN["instances"], COLUMN["fused_items"], COLUMN["hot_share"]
     found = [_redivided(space, point)]
     if "instances" in space.grids:
-        some = space.grids["instances"][:: max(space.max_instances // _INSTANCES, 1)]
-        found.append(_along(_along(point, count, some), fused, space.grids["fused_items"]))
+        counted = along(point, count, some_instances(space))
+        found.append(along(counted, fused, space.grids["fused_items"]))
     if "hot_share" in space.grids:
         near = point[count] + np.array([-1.0, 0.0, 1.0])
-        found.append(_along(_along(point, count, near), hot, space.grids["hot_share"]))
+        found.append(along(along(point, count, near), hot, space.grids["hot_share"]))
     return on_lattice(space, point, np.concatenate(found))
 
 
@@ -87,7 +87,7 @@ def _redivided(space: Space, point: Floats) -> Floats:
     divisions = [changes for each in widths for changes in _divisions(space, stages, each)]
     column = COLUMN["batch_size"]
     sizes = np.clip(np.rint(np.array(_BATCH_FACTORS) * point[column]), 1, space.max_batch)
-    return _along(changed(point, divisions), column, np.unique(sizes))
+    return along(changed(point, divisions), column, np.unique(sizes))
 
 
 def on_lattice(space: Space, point: Floats, candidates: Floats) -> Floats:
@@ -96,7 +96,12 @@ def on_lattice(space: Space, point: Floats, candidates: Floats) -> Floats:
     return unique_rows(candidates[apart & space.contains(candidates)])
 
 
-def _along(points: Floats, column: int, values: Sequence[float] | Floats) -> Floats:
+def some_instances(space: Space) -> Floats:
+    """Return the numbers of instances that are tried from afar."""
+    return space.grids["instances"][:: max(space.max_instances // _INSTANCES, 1)]
+
+
+def along(points: Floats, column: int, values: Sequence[float] | Floats) -> Floats:
     """Return every point with each of the values in a column."""
     rows = np.repeat(np.atleast_2d(points), len(values), axis=0)
     rows[:, column] = np.tile(values, len(rows) // max(len(values), 1))

@@ -34,11 +34,14 @@ class Hill:
     def may_beat(self, placement, pair, points, qps):
         return self.evaluate(placement, pair, points).qps > qps
 
+    def memory(self, placement, pair, points):
+        return points[:, COLUMN["instances"]] / self.fitting
+
     def evaluate(self, placement, pair, points) -> Evaluation:
         np.add.at(self.evaluations, pair, 1)
         self.widest = max(self.widest, points[:, COLUMN["cores_per_thread"]].max(initial=0.0))
         height = self.height(pair, points)
-        memory = points[:, COLUMN["instances"]] / self.fitting
+        memory = self.memory(placement, pair, points)
         served = (height > self.floor) & (memory <= 1.0)
         qps = np.where(served, np.exp(height), 0.0)
         return Evaluation(qps, self.floor - height, 2.0 * np.exp(height), memory)
