@@ -200,7 +200,7 @@ def by_parts(server: ServerType, model: Model, schedule: ho.Schedule) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["T1"])
 def test_gradient_search_against_the_oracle_on_hpca22(kind: str) -> None:
-    """Within 1 % of the optimum, 0.1 % in the median, all valid; benchmarks.search has all 60 pairs."""
+    """Within 1 %, 0.1 % in the median, all valid; benchmarks.search_oracle has all 60 pairs."""
     instance = ho.load_instance("hpca22")
     pairs = [(instance.servers[kind], model) for model in instance.models.values()]
     found = optimize_all(pairs)
