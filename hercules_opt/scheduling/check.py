@@ -33,12 +33,13 @@ from hercules_opt.scheduling.predict import predict_all
 from hercules_opt.scheduling.simulated import OffloadingServer, SimulatedServer, simulated_server
 from hercules_opt.simulation.intervals import (
     BATCHES,
+    TIE,
     batch_means,
     half_width,
     percentile_interval,
     t_quantile,
 )
-from hercules_opt.simulation.server import CONFIDENCE, poisson_trace
+from hercules_opt.simulation.server import CONFIDENCE, WARMUP_SHARE, poisson_trace
 from hercules_opt.simulation.stages import FloatArray, SizeSampler, Trace
 
 #: Queries of the longest run, and pieces where a query has many.
@@ -62,7 +63,6 @@ RESOLUTION = 0.005
 MOST_RATES = 12
 #: A rate below this share of the claim counts as none.
 LEAST_SHARE = 1e-3
-WARMUP_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ class _Target:
         trace = Trace(self.trace.times_ms[:queries] / load_qps, self.trace.items[:queries])
         done_ms = self.server.done_ms(trace, self.seed)
         latency_ms = (done_ms - trace.times_ms)[int(WARMUP_SHARE * queries) :]
-        within = (latency_ms <= self.sla_ms).astype(np.float64)
+        within = (latency_ms <= self.sla_ms * (1.0 + TIE)).astype(np.float64)
         late = 1.0 - float(within.mean())
         half = half_width(batch_means(within), confidence)
         if 0.0 < late < self.allowed:

@@ -15,6 +15,9 @@ from hercules_opt.simulation.stages import FloatArray, as_floats, check_percenti
 BATCHES = 10
 #: Batch means correlated more strongly than this are corrected as if by this much.
 LARGEST_CORRELATION = 0.9
+#: Latencies are differences of clock times, so that equal ones differ by the rounding of the clock, which
+#: grows along a run: up to this relative difference they count as equal.
+TIE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Interval:
     @property
     def relative_half_width(self) -> float:
         """Half the interval's width over the value."""
-        return (self.upper - self.lower) / (2 * self.value)
+        return (self.upper - self.lower) / (2 * self.value) if self.value else math.inf
 
 
 def mean_interval(values: NDArray[np.floating], confidence: float = 0.95) -> Interval:
@@ -52,14 +55,15 @@ def percentile_interval(
     Raises
     ------
     InputError
-        For a percentile outside (0, 100), no values, or values that are not finite.
+        For a percentile below 1 or not below 100, no values, or values that are not finite.
     """
     check_percentile(percentile)
     series = _checked(values, confidence)
     share, count = percentile / 100, series.size
     rank = _rank(share, count)
     value = float(np.partition(series, rank)[rank])
-    half = half_width(batch_means((series <= value).astype(np.float64)), confidence)
+    at_or_below = series <= value + TIE * abs(value)
+    half = half_width(batch_means(at_or_below.astype(np.float64)), confidence)
     independent = math.sqrt(share * (1 - share) / count) * t_quantile(BATCHES - 1, confidence)
     half = min(max(half, independent), 1.0)
     low, high = math.floor((share - half) * count) - 1, math.ceil((share + half) * count)

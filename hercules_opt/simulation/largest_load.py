@@ -10,11 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hercules_opt.errors import InputError
-from hercules_opt.simulation.intervals import Interval, percentile_interval
+from hercules_opt.simulation.intervals import TIE, Interval, percentile_interval
 from hercules_opt.simulation.network import run_network
 from hercules_opt.simulation.saturation import saturation_of_trace
-from hercules_opt.simulation.server import CONFIDENCE, poisson_trace, simulate_server
+from hercules_opt.simulation.server import CONFIDENCE, WARMUP_SHARE, poisson_trace, simulate_server
 from hercules_opt.simulation.stages import (
     SizeSampler,
     Stage,
@@ -22,15 +21,13 @@ from hercules_opt.simulation.stages import (
     check_network,
     check_percentile,
     check_positive,
+    check_range,
 )
 
 #: Shares of saturation tried in ascending order, so that no load below the answer is known to miss.
 SCAN = (0.25, 0.5, 0.75, 0.9, 1.0)
 #: An exponential draw exceeds this once in 10^17: queries this many service times apart never meet.
 EXPONENTIAL_BOUND = 40.0
-
-#: Latencies are differences of clock times far from zero: a target is met up to this relative rounding.
-CLOCK_SLACK = 1e-6
 
 
 @dataclass(frozen=True)
@@ -97,11 +94,10 @@ def largest_load(
         As `simulate_server` does, and for a target or tolerance out of range.
     """
     check_positive(sla_ms, "sla_ms")
-    if not 1e-9 <= tolerance <= 0.1:
-        raise InputError("must be from 1e-9 to 0.1", where="tolerance", found=tolerance)
+    check_range(tolerance, "tolerance", 1e-9, 0.1, "must be from 1e-9 to 0.1")
     check_percentile(percentile)
     trace = poisson_trace(1.0, sizes, queries, seed)
-    stages = check_network(stages, batch_items, int(trace.items.max()))
+    stages, _ = check_network(stages, batch_items, int(trace.items.max()))
     saturation_qps = saturation_of_trace(stages, trace, batch_items)
     unloaded_ms = unloaded_percentile(stages, trace, batch_items, percentile, seed)
 
@@ -117,7 +113,11 @@ def largest_load(
         value_qps=value,
         lower_qps=search.largest(lambda interval: interval.upper),
         upper_qps=search.largest(lambda interval: interval.lower),
-        bound_by="unloaded" if value == 0 else "saturation" if value >= saturation_qps else "latency",
+        bound_by="unloaded"
+        if search.missed_alone
+        else "saturation"
+        if value >= saturation_qps
+        else "latency",
         saturation_qps=saturation_qps,
         unloaded_ms=unloaded_ms,
         runs=len(search.seen) - 1,
@@ -136,6 +136,11 @@ class _Search:
     tolerance: float
     seen: dict[float, Interval] = field(init=False)
 
+    @property
+    def missed_alone(self) -> bool:
+        """Whether queries that never meet another one miss the target."""
+        return self.unloaded_ms.value > self.sla_ms * (1.0 + TIE)
+
     def __post_init__(self) -> None:
         self.seen = {0.0: self.unloaded_ms}
 
@@ -147,7 +152,7 @@ class _Search:
             if load_qps not in self.seen:
                 self.seen[load_qps] = self.percentile_at(load_qps)
             reached_ms = end(self.seen[load_qps])
-            allowed_ms = self.sla_ms * (1.0 + CLOCK_SLACK)
+            allowed_ms = self.sla_ms * (1.0 + TIE)
             return 1.0 - (allowed_ms / reached_ms if reached_ms > 0 else math.inf)
 
         from scipy.optimize import brentq
@@ -175,13 +180,15 @@ class _Search:
 def unloaded_percentile(
     stages: tuple[Stage, ...], trace: Trace, batch_items: int | None, percentile: float, seed: int
 ) -> Interval:
-    """Return the percentile of queries so far apart that none meets another."""
-    pieces = 1 if batch_items is None else -(-int(trace.items.max()) // batch_items)
-    gap_ms = pieces * sum(
-        float(stage.table_ms[:, 1:].max())
+    """Return the percentile of queries so far apart that none meets another, of those that a run keeps."""
+    largest = int(trace.items.max())
+    _, piece = check_network(stages, batch_items, largest)
+    gap_ms = -(-largest // piece) * sum(
+        float(stage.table_ms[:, 1 : max(piece, min(stage.fuse_items or 0, largest)) + 1].max())
         * (EXPONENTIAL_BOUND if stage.variability == "exponential" else 1.0)
         for stage in stages
     )
     apart = Trace(np.arange(trace.items.size) * gap_ms, trace.items)
     run = run_network(stages, apart, batch_items=batch_items, seed=seed)
-    return percentile_interval(run.done_ms - apart.times_ms, percentile, CONFIDENCE)
+    kept_ms = (run.done_ms - apart.times_ms)[int(WARMUP_SHARE * apart.items.size) :]
+    return percentile_interval(kept_ms, percentile, CONFIDENCE)

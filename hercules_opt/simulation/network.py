@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hercules_opt.errors import InputError
 from hercules_opt.simulation.stages import FloatArray, IntArray, Stage, Trace, check_network, random_stream
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 CHUNK_PIECES = 8192
 #: Random streams 0 and 1 draw gaps and sizes.
 FIRST_STAGE_STREAM = 2
+#: A clock of floating-point numbers is fine enough if its steps are below this share of the fastest service.
+CLOCK_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,25 @@ def run_network(
     window_ms
         Beginning and end of the time over which the use of the stages is counted.
     """
-    stages = check_network(stages, batch_items, int(trace.items.max()))
-    batch_items = int(trace.items.max()) if batch_items is None else int(batch_items)
-    return _Network(stages, seed, window_ms).run(trace, batch_items)
+    stages, piece = check_network(stages, batch_items, int(trace.items.max()))
+    _check_clock(stages, trace, piece)
+    return _Network(stages, seed, window_ms).run(trace, piece)
+
+
+def _check_clock(stages: tuple[Stage, ...], trace: Trace, piece: int) -> None:
+    """Refuse times so far from zero that their rounding would swallow the latencies."""
+    last_ms = max(abs(float(trace.times_ms[0])), abs(float(trace.times_ms[-1])))
+    fastest_ms = sum(float(stage.table_ms[:, 1 : piece + 1].min()) for stage in stages)
+    step_ms = float(np.spacing(last_ms))
+    if step_ms > CLOCK_SHARE * fastest_ms:
+        raise InputError(
+            f"must be so close to 0 that the steps of the clock there, {step_ms:.3g} ms, are below "
+            f"{CLOCK_SHARE:g} of the fastest service of {fastest_ms:.3g} ms",
+            where="Trace",
+            key="arrival_ms",
+            found=last_ms,
+            hint="Let a trace begin at 0 ms; ask for a higher load, or for fewer queries.",
+        )
 
 
 class _Network:

@@ -18,8 +18,7 @@ def saturation_of_trace(stages: Sequence[Stage], trace: Trace, batch_items: int 
     whenever it is large.
     """
     sizes = trace.items
-    stages = check_network(stages, batch_items, int(sizes.max()))
-    piece = int(sizes.max()) if batch_items is None else batch_items
+    stages, piece = check_network(stages, batch_items, int(sizes.max()))
     return min(1000.0 * stage.servers * sizes.size / _total_ms(stage, sizes, piece) for stage in stages)
 
 
@@ -30,7 +29,7 @@ def _total_ms(stage: Stage, sizes: IntArray, piece: int) -> float:
         counts = np.bincount(sizes)
         full, rest = np.divmod(np.arange(counts.size), piece)
         # Column 0 of a table has no meaning, and no remainder has no piece.
-        query_ms = full * busy_ms[min(piece, stage.max_items)] + np.where(rest > 0, busy_ms[rest], 0.0)
+        query_ms = full * busy_ms[piece] + np.where(rest > 0, busy_ms[rest], 0.0)
         return float(counts @ query_ms)
     # Imported here, so that importing this module does not load numba.
     from hercules_opt.simulation import kernels

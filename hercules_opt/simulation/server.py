@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hercules_opt.errors import InputError
+from hercules_opt.errors import InputError, check_type
 from hercules_opt.simulation.intervals import (
     BATCHES,
     Interval,
@@ -20,6 +20,7 @@ from hercules_opt.simulation.intervals import (
 from hercules_opt.simulation.network import StageUse, run_network
 from hercules_opt.simulation.saturation import saturation_of_trace
 from hercules_opt.simulation.stages import (
+    MOST_QUERIES,
     FloatArray,
     SizeSampler,
     Stage,
@@ -27,11 +28,14 @@ from hercules_opt.simulation.stages import (
     check_count,
     check_network,
     check_positive,
+    check_range,
     draw_sizes,
     random_stream,
 )
 
 CONFIDENCE = 0.95
+#: Share of the queries at the beginning that is left out.
+WARMUP_SHARE = 0.1
 #: See `ServerRun.long_enough`.
 SPANS = 200
 
@@ -97,7 +101,7 @@ def simulate_server(
     queries: int = 100_000,
     trace: Trace | None = None,
     batch_items: int | None = None,
-    warmup_share: float = 0.1,
+    warmup_share: float = WARMUP_SHARE,
     seed: int = 0,
 ) -> ServerRun:
     """Simulate a server from empty, under Poisson arrivals or a trace, until the last query is done.
@@ -125,9 +129,10 @@ def simulate_server(
         For bad numbers, and for pieces larger than a stage's table.
     """
     trace, rate = _offered(load_qps, sizes, queries, trace, seed)
-    stages = check_network(stages, batch_items, int(trace.items.max()))
-    if not 0 <= warmup_share < 1:
-        raise InputError("must be at least 0 and less than 1", where="warmup_share", found=warmup_share)
+    stages, _ = check_network(stages, batch_items, int(trace.items.max()))
+    check_range(
+        warmup_share, "warmup_share", 0.0, math.nextafter(1.0, 0.0), "must be at least 0 and less than 1"
+    )
     skip = int(warmup_share * trace.items.size)
     window_ms = (float(trace.times_ms[skip]), float(trace.times_ms[-1]))
     run = run_network(stages, trace, batch_items=batch_items, seed=seed, window_ms=window_ms)
@@ -149,6 +154,7 @@ def poisson_trace(load_qps: float, sizes: ArrayLike | SizeSampler, queries: int,
     """Return queries with exponential gaps and independent sizes; the load only scales the gaps."""
     check_positive(load_qps, "load_qps")
     check_count(queries, "queries", None)
+    check_range(queries, "queries", 1, MOST_QUERIES, f"must be at most {MOST_QUERIES:,}")
     times_ms = random_stream(seed, 0).standard_exponential(queries)
     np.cumsum(times_ms, out=times_ms)
     times_ms *= 1000.0 / load_qps
@@ -168,6 +174,7 @@ def _offered(
             raise InputError(
                 "a trace has its own arrivals and sizes: leave out load_qps and sizes", where="trace"
             )
+        check_type("trace", trace, Trace)
         return trace, None
     if load_qps is None or sizes is None:
         raise InputError("give load_qps and sizes, or a trace", where="simulate_server")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -17,6 +18,8 @@ IntArray = NDArray[np.int64]
 Variability = Literal["deterministic", "exponential"]
 #: Items in one query at most.
 LARGEST_QUERY = 1_000_000
+#: Queries in one run at most: their arrays take some ten bytes each, several times.
+MOST_QUERIES = 1_000_000_000
 #: Draws the sizes of ``count`` queries, in items: ``sampler(rng, count)``.
 SizeSampler = Callable[[np.random.Generator, int], ArrayLike]
 
@@ -80,7 +83,9 @@ class Stage:
         if self.variability not in get_args(Variability):
             hint = nearest_name(str(self.variability), get_args(Variability))
             raise InputError("unknown", where=where, key="variability", found=self.variability, hint=hint)
+            object.__setattr__(self, "fuse_items", int(self.fuse_items))
         table.setflags(write=False)
+        object.__setattr__(self, "servers", int(self.servers))
         object.__setattr__(self, "time_ms", table)
 
     @property
@@ -115,7 +120,10 @@ class Trace:
         times = as_floats(self.arrival_ms, "arrival_ms", "Trace")
         if times.ndim != 1 or times.size == 0:
             raise InputError(
-                "must be a list of times, not empty", where="Trace", key="arrival_ms", found=times.shape
+                "must be a list of times, not empty",
+                where="Trace",
+                key="arrival_ms",
+                found=Words(f"shape {times.shape}"),
             )
         ascending = bool((times[1:] >= times[:-1]).all())  # False also where a time is NaN
         if not (ascending and math.isfinite(times[0]) and math.isfinite(times[-1])):
@@ -162,19 +170,21 @@ def random_stream(seed: int, number: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(number,)))
 
 
-def check_network(stages: Sequence[Stage], batch_items: int | None, largest_query: int) -> tuple[Stage, ...]:
-    """Check that every piece fits every stage's table, and return the stages as a tuple."""
+def check_network(
+    stages: Sequence[Stage], batch_items: int | None, largest_query: int
+) -> tuple[tuple[Stage, ...], int]:
+    """Check that every piece fits every stage's table; return the stages, and the items of a full piece."""
     if not isinstance(stages, Sequence) or not stages or not all(isinstance(s, Stage) for s in stages):
         raise InputError("must be a list of one or more Stage", where="stages", found=stages)
     if batch_items is not None:
         check_count(batch_items, "batch_items", None)
-    piece = largest_query if batch_items is None else min(batch_items, largest_query)
+    piece = largest_query if batch_items is None else min(int(batch_items), largest_query)
     for stage in stages:
         if piece > stage.max_items:
             rule = f"covers batches of up to {stage.max_items} items, and pieces of {piece} items occur"
             hint = "Set batch_items, or extend the table."
             raise InputError(rule, where=f"Stage {stage.name!r}", key="time_ms", hint=hint)
-    return tuple(stages)
+    return tuple(stages), piece
 
 
 def check_count(value: Any, key: str, where: str | None) -> None:
@@ -185,24 +195,32 @@ def check_count(value: Any, key: str, where: str | None) -> None:
 
 def check_positive(value: Any, key: str) -> None:
     """Refuse anything that is not a finite number greater than 0."""
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
+    if not _is_number(value) or not 0 < value <= sys.float_info.max:
         raise InputError("must be a finite number greater than 0", where=key, found=value)
 
 
 def check_percentile(value: Any) -> None:
-    """Refuse anything that is not a number between 0 and 100."""
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not 0 < value < 100:
-        raise InputError("must lie between 0 and 100", where="percentile", found=value)
+    """Refuse anything that is not a number from 1 to below 100; a share such as 0.95 is meant otherwise."""
+    if not _is_number(value) or not 1 <= value < 100:
+        rule = "must be from 1 to below 100, in per cent: 95, not 0.95"
+        raise InputError(rule, where="percentile", found=value)
+
+
+def check_range(value: Any, key: str, low: float, high: float, rule: str) -> None:
+    """Refuse anything that is not a number from ``low`` to ``high``, as ``rule`` puts it."""
+    if not _is_number(value) or not low <= value <= high:
+        raise InputError(rule, where=key, found=value)
 
 
 def as_floats(values: Any, key: str, where: str) -> FloatArray:
     """Return a fresh, contiguous float64 copy of ``values``."""
     try:
-        return np.array(values, dtype=np.float64, order="C")
-    except (TypeError, ValueError):
-        raise InputError("must be an array of numbers", where=where, key=key, found=values) from None
+        # Texts, dates and complex numbers would be converted too: a date to the count of its own unit.
+        if np.asarray(values).dtype.kind in "biufO":
+            return np.array(values, dtype=np.float64, order="C")
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InputError("must be an array of numbers", where=where, key=key, found=values)
 
 
 def as_sizes(values: Any, where: str) -> IntArray:
@@ -229,6 +247,10 @@ def _refuse_times(times: FloatArray) -> None:
     late = int(np.flatnonzero(np.diff(times) < 0)[0]) + 1
     rule = f"must not descend, and query {late} arrives before query {late - 1}"
     raise InputError(rule, where="Trace", key="arrival_ms", found=float(times[late]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def _first(values: NDArray[Any], chosen: NDArray[np.bool_]) -> float:

@@ -118,6 +118,13 @@ def test_where_no_rate_holds_there_is_none() -> None:
     assert (held.qps, held.p95_ms, held.p99_ms) == (0.0, None, None)
 
 
+def test_a_target_that_is_just_the_service_time_is_met_by_queries_alone() -> None:
+    """Those that need not wait, 1 - rho of all in M/D/1, take 1 ms up to the rounding of the clock."""
+    server = SimulatedServer((ho.Stage(1, [[0.0, 1.0]]),), None, lambda rng, n: np.ones(n), 0.1)
+    held = check_claim(server, model(sla_ms=1.0), 100.0)
+    assert 45.0 < held.qps < 50.5
+
+
 def test_an_endless_target_ends_below_saturation() -> None:
     """A rate is only claimed where the run is long enough for it."""
     held = check_claim(SERVER, model(sla_ms=1e6), 2000.0)

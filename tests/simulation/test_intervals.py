@@ -55,7 +55,7 @@ def test_percentile_is_the_smallest_value_reached_by_the_share() -> None:
     values = np.random.default_rng(0).permutation(np.arange(1.0, 101.0))
     assert percentile_interval(values, 95.0).value == 95.0
     assert percentile_interval(values, 99.5).value == 100.0
-    assert percentile_interval(values, 0.5).value == 1.0
+    assert percentile_interval(values, 1.0).value == 1.0
 
 
 def test_independent_observations_give_about_the_binomial_interval() -> None:
@@ -78,12 +78,23 @@ def test_what_the_data_cannot_bound_is_infinite() -> None:
     tail = percentile_interval(np.arange(5.0), 50.0)
     assert (tail.value, tail.lower, tail.upper) == (2.0, -math.inf, math.inf)
     assert percentile_interval(np.random.default_rng(0).random(200), 99.9).upper == math.inf
+    assert mean_interval(np.zeros(100)).relative_half_width == math.inf
 
 
 def test_constant_series_has_no_width() -> None:
     """Equal latencies give a point, for the mean and the percentile."""
     for interval in (mean_interval(np.full(1000, 2.0)), percentile_interval(np.full(10_000, 2.0), 95.0)):
         assert (interval.value, interval.lower, interval.upper) == (2.0, 2.0, 2.0)
+
+
+def test_rounding_of_the_clock_does_not_widen_the_interval() -> None:
+    """Two values, but for a rounding that sets in halfway, as that of the clock grows along a run."""
+    rng = np.random.default_rng(5)
+    values = np.where(rng.random(20_000) < 0.6, 1.0, 9.0)
+    rounded = values + np.where(np.arange(20_000) < 10_000, 0.0, rng.choice([-1e-9, 1e-9], 20_000))
+    exact, found = (percentile_interval(series, 95.0) for series in (values, rounded))
+    assert (exact.lower, exact.upper) == (9.0, 9.0)
+    assert (found.lower, found.upper) == pytest.approx((9.0, 9.0))
 
 
 def test_batches_are_equal_parts_of_the_end() -> None:

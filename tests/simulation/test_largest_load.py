@@ -79,6 +79,17 @@ def test_zero_when_a_query_alone_misses() -> None:
     assert search(1.3 * alone_ms).value_qps > 0
 
 
+@pytest.mark.parametrize("queries", [3, 50, 2000])
+def test_a_target_above_the_unloaded_percentile_is_met_by_some_load(queries: int) -> None:
+    """Both look at the same queries: those after the warm-up."""
+    for seed in range(20):
+        options = {"sizes": [1], "queries": queries, "seed": seed}
+        alone_ms = largest_load([MM1], sla_ms=1e6, **options).unloaded_ms.value  # type: ignore[arg-type]
+        found = largest_load([MM1], sla_ms=1.01 * alone_ms, **options)  # type: ignore[arg-type]
+        assert found.bound_by != "unloaded"
+        assert found.value_qps > 0.0
+
+
 def test_same_seed_same_answer() -> None:
     assert search(12.0, seed=2) == search(12.0, seed=2)
 

@@ -45,7 +45,7 @@ def test_bad_stages(arguments: dict, told: str) -> None:
 @pytest.mark.parametrize(
     ("times", "sizes", "told"),
     [
-        ([], [], "not empty"),
+        ([], [], r"not empty, found shape \(0,\)"),
         ([[0.0]], [[1]], "list of times"),
         ([0.0, math.nan], [1, 1], "finite"),
         ([0.0, math.inf], [1, 1], "finite"),
@@ -59,6 +59,10 @@ def test_bad_stages(arguments: dict, told: str) -> None:
         ([0.0, 1.0], [True, False], "integers from 1 .*found 0"),
         ([0.0, 1.0], [[1], [1, 2]], "array of numbers"),
         ([0.0, 1.0], ["a", "b"], "array of numbers"),
+        (["0", "1"], [1, 1], "array of numbers"),
+        (np.array(["2022-04-02", "2022-04-03"], dtype="datetime64[ns]"), [1, 1], "array of numbers"),
+        ([0.0, 1j], [1, 1], "array of numbers"),
+        ([0.0, 10**400], [1, 1], "array of numbers"),
     ],
 )
 def test_bad_traces(times: list, sizes: list, told: str) -> None:
@@ -74,6 +78,8 @@ def test_bad_traces(times: list, sizes: list, told: str) -> None:
         ({"load_qps": math.nan}, "load_qps"),
         ({"load_qps": math.inf}, "load_qps"),
         ({"load_qps": "10"}, "load_qps"),
+        ({"load_qps": 10**400}, "load_qps"),
+        ({"load_qps": 1e-12}, "steps of the clock there.*a higher load"),
         ({"load_qps": None}, "give load_qps and sizes, or a trace"),
         ({"sizes": None}, "give load_qps and sizes, or a trace"),
         ({"sizes": []}, "not empty"),
@@ -82,10 +88,13 @@ def test_bad_traces(times: list, sizes: list, told: str) -> None:
         ({"sizes": lambda rng, count: np.ones(3)}, "must return 10 sizes"),
         ({"queries": 0}, "queries"),
         ({"queries": 1.5}, "queries"),
+        ({"queries": 10**12}, "queries: must be at most 1,000,000,000"),
         ({"batch_items": 0}, "batch_items"),
         ({"batch_items": 1.5}, "batch_items"),
         ({"warmup_share": 1.0}, "warmup_share"),
         ({"warmup_share": math.nan}, "warmup_share"),
+        ({"warmup_share": "0.1"}, "warmup_share"),
+        ({"load_qps": None, "sizes": None, "trace": ([0.0], [1])}, "trace: must be a Trace, found tuple"),
         ({"trace": Trace([0.0], [1])}, "leave out load_qps and sizes"),
         ({"seed": -1}, "seed"),
         ({"seed": 1.5}, "seed"),
@@ -106,10 +115,12 @@ def test_bad_calls(arguments: dict, told: str) -> None:
         ({"sla_ms": math.nan}, "sla_ms"),
         ({"percentile": 100}, "percentile"),
         ({"percentile": 0}, "percentile"),
+        ({"percentile": 0.95}, "in per cent: 95, not 0.95"),
         ({"percentile": math.nan}, "percentile"),
         ({"tolerance": 0}, "tolerance"),
         ({"tolerance": 1.0}, "tolerance"),
         ({"tolerance": math.nan}, "tolerance"),
+        ({"tolerance": "fine"}, "tolerance"),
         ({"sizes": [5]}, "Set batch_items, or extend the table"),
     ],
 )
@@ -124,6 +135,27 @@ def test_splitting_makes_large_queries_fit() -> None:
     with pytest.raises(InputError, match="pieces of 9 items"):
         run_network([STAGE], trace)
     assert run_network([STAGE], trace, batch_items=2).done_ms.size == 1
+
+
+@pytest.mark.parametrize("number", [np.int8, np.uint64, int])
+def test_counts_of_any_integer_type_are_the_same(number: type) -> None:
+    """Small types overflow in arithmetic, and numba takes no integer beyond 64 bits."""
+    stage = Stage(number(2), np.ones((2, 101)), fuse_items=number(100))
+    found = largest_load([stage], sla_ms=50.0, sizes=[1, 300], batch_items=number(2), queries=100)
+    plain = Stage(2, np.ones((2, 101)), fuse_items=100)
+    assert found == largest_load([plain], sla_ms=50.0, sizes=[1, 300], batch_items=2, queries=100)
+    whole = {"sizes": [1, 90], "queries": 100}
+    assert largest_load([stage], sla_ms=50.0, batch_items=2**70, **whole) == largest_load(
+        [plain], sla_ms=50.0, **whole
+    )
+
+
+def test_times_that_would_swallow_the_latencies_are_refused() -> None:
+    """At 1e18 ms floating-point numbers are 128 ms apart; milliseconds since 1970 still are fine."""
+    with pytest.raises(InputError, match=r"steps of the clock there, 128 ms.*Let a trace begin at 0"):
+        run_network([STAGE], Trace([1e18, 1e18 + 1e3], [1, 2]))
+    since_1970 = run_network([STAGE], Trace([1.7e12, 1.7e12 + 1e3], [1, 2]))
+    assert (since_1970.done_ms - [1.7e12, 1.7e12 + 1e3]).tolist() == pytest.approx([1.0, 2.0], abs=5e-4)
 
 
 def test_inputs_are_copied_and_frozen() -> None:
