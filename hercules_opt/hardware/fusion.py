@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hercules_opt.hardware.packing import Sizes
-from hercules_opt.hardware.queueing import Pieces
+from hercules_opt.hardware.queueing import Pieces, birth_and_death
 from hercules_opt.hardware.smooth import clipped, larger, power, smaller
 from hercules_opt.hardware.stages import Parabola, Stage, mean_time_at, time_at
 
@@ -240,38 +240,66 @@ def fused_load(fused: FusedStage, load_qps: jax.Array) -> FusedLoad:
     drift = larger(largest - items_s * fused.full_s / g, 1e-9 * largest)
     near = 0.5 * items_s * biased * fused.full_s / g / drift
     decay = jnp.sqrt(p * (1.0 + load_qps * rest) * near)
-    seen, share = _degrees(g, load_qps * time_s, queue)
+    found = _found(fused, load_qps, time_s)
     return FusedLoad(
         rho=smaller(load_qps * time_s / (g * arrivals), 1.0),
-        busy=queue.busy,
-        seen=seen,
-        share=share,
-        idle=g - queue.others,
+        busy=found.busy,
+        seen=found.seen,
+        share=found.share,
+        idle=g - found.others,
         batch_items=batch,
         shared_s=rest + slope * items * within,
         shared_variance=rest_variance + slope**2 * items_variance + together,
-        first_s=state.first_s / (1.0 + queue.others * state.first_s / time_s),
-        left=queue.busy * jnp.exp(-largest / decay),
+        first_s=state.first_s / (1.0 + found.others * state.first_s / time_s),
+        left=found.busy * jnp.exp(-largest / decay),
         left_s=rest + (near / largest + 0.25) * fused.full_s / g,
     )
 
 
-def _degrees(servers: jax.Array, offered: jax.Array, queue: BulkQueue) -> tuple[jax.Array, jax.Array]:
-    """Return two shares of busy others and the probability of each: right mean, variance and skewness.
+class _Found(NamedTuple):
+    """What a query finds: all instances ``busy``, or ``others`` in the mean; ``seen`` as in ``FusedLoad``."""
 
-    Moments of a cut Poisson number k: E[k f(k)] = A E[f(k + 1)], less what the cut leaves out.
+    busy: jax.Array
+    others: jax.Array
+    seen: jax.Array
+    share: jax.Array
+
+
+def _found(fused: FusedStage, load_qps: jax.Array, time_s: jax.Array) -> _Found:
+    """Return what a query finds: the bulk queue once more, with times that grow with the instances at work.
+
+    The mean service is that in balance, ``time_s``; its growth is that of a mean query. Two degrees of
+    occupation have the right mean, variance and skewness.
     """
-    most, mean, variance = servers - 1.0, queue.others, larger(queue.variance, 1e-9)
-    blocked = 1.0 - mean / offered
-    square = mean + offered * (mean - most * blocked)
-    cube = offered * (square + 2.0 * mean + 1.0 - servers**2 * blocked)
-    spread = jnp.sqrt(variance)
+    g = fused.stage.servers
+    beside = larger(g - 1.0, 1e-2)
+    queue = bulk_queue(g, load_qps * time_s)
+    own = time_at(fused.stage, smaller(fused.query_items, fused.largest_items))
+    started = mean_at(
+        own, clipped(queue.others / beside, 0.0, 1.0), clipped(queue.variance / beside**2, 0.0, 0.25)
+    )
+    typical = started + (1.0 - queue.single) * (own.end - started)
+
+    def offered(number: jax.Array) -> jax.Array:
+        return load_qps * time_s * own.at(clipped((number - 1.0) / beside, 0.0, 1.0)) / typical
+
+    states = birth_and_death(g, lambda number: offered(number) / number)
+    waiting = states.full * (1.0 + offered(g) / g)
+    total = jnp.sum(states.likely)
+    found = smaller(states.busy / beside, 1.0)
+    mean = jnp.sum(states.likely * found) / total
+    off = found - mean
+    spread = jnp.sqrt(jnp.sum(states.likely * off**2) / total + 1e-9)
     # A single instance has no others, and no skewness.
-    skewness = clipped((cube - 3.0 * mean * square + 2.0 * mean**3) / (variance * spread), -3.0, 3.0)
+    skewness = clipped(jnp.sum(states.likely * off**3) / total / spread**3, -3.0, 3.0)
     above = 0.5 * skewness + jnp.sqrt(1.0 + 0.25 * skewness**2)
-    share = 1.0 / (1.0 + above**2)
-    busy = mean + spread * jnp.stack([-1.0 / above, above])
-    return clipped(busy / larger(most, 1e-2), 0.0, 1.0), jnp.stack([1.0 - share, share])
+    upper = 1.0 / (1.0 + above**2)
+    return _Found(
+        busy=waiting / (waiting + total),
+        others=mean * beside,
+        seen=clipped(mean + spread * jnp.stack([-1.0 / above, above]), 0.0, 1.0),
+        share=jnp.stack([1.0 - upper, upper]),
+    )
 
 
 def exponential_fit(mean: jax.Array, variance: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -8,6 +8,7 @@ added up.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import jax
@@ -196,32 +197,53 @@ def occupation(mean_work: Parabola, work: SplitWork, load_qps: jax.Array) -> Occ
     """Return the occupation that an arrival finds (PASTA): a birth-and-death process of queries.
 
     ``effective`` slots hold a query each, which leaves at the pace of its work at the occupation by the
-    others. The servers are memory-bound as often as not: the more are busy, the longer each takes. The number
-    of slots is real: the last one counts in part. Erlang's C for equal times and whole slots.
+    others. The servers are memory-bound as often as not: the more are busy, the longer each takes. Erlang's C
+    for equal times and whole slots.
     """
     slots, others = work.effective, larger(work.effective - 1.0, 1e-2)
+
+    def ratio(number: jax.Array) -> jax.Array:
+        work_s = mean_work.at(clipped((number - 1.0) / others, 0.0, 1.0))
+        return load_qps * work_s * slots / (work.servers * number)
+
+    states = birth_and_death(slots, ratio)
+    waiting = states.full / (1.0 - smaller(load_qps * mean_work.end / work.servers, _SATURATED))
+    total = jnp.sum(states.likely)
+    found = smaller(states.busy / others, 1.0)
+    mean = jnp.sum(states.likely * found) / total
+    return Occupation(
+        delayed=waiting / (waiting + total),
+        mean=mean,
+        variance=jnp.sum(states.likely * (found - mean) ** 2) / total,
+        nodes=strata(states.likely, found),
+    )
+
+
+class States(NamedTuple):
+    """A birth-and-death process up to a real number of busy slots: how ``likely``, up to a common factor.
+
+    Below the slots ``busy`` ones are occupied, a row of ``_STATES``; ``full`` is the state in which all are.
+    """
+
+    busy: jax.Array
+    likely: jax.Array
+    full: jax.Array
+
+
+def birth_and_death(slots: jax.Array, ratio: Callable[[jax.Array], jax.Array]) -> States:
+    """Return the states of a process that goes up from one below a number ``ratio`` times as often as down.
+
+    The number of slots is real: the last one counts in part.
+    """
     stride = larger(slots / (_STATES[-1] - 1.0), 1.0)
-    busy = _STATES * stride
+    busy = jnp.asarray(_STATES) * stride
     # Between two states lie stride births; the middle one stands for all.
-    middle = busy[1:] - 0.5 * (stride - 1.0)
-    work_s = mean_work.at(clipped((middle - 1.0) / others, 0.0, 1.0))
-    ratio = load_qps * work_s * slots / (work.servers * middle)
-    logarithm = _BELOW @ (stride * jnp.log(ratio))
+    logarithm = _BELOW @ (stride * jnp.log(ratio(busy[1:] - 0.5 * (stride - 1.0))))
     likely = jnp.exp(logarithm - jax.lax.stop_gradient(jnp.max(logarithm)))
     full = jnp.sum(likely * larger(1.0 - jnp.abs(slots - busy) / stride, 0.0))
     # A state stands for the strides around it; whole states below the slots count.
     below = clipped((slots - busy + 0.5 * (stride - 1.0)) / stride, 0.0, 1.0)
-    waiting = full / (1.0 - smaller(load_qps * mean_work.end / work.servers, _SATURATED)) / stride
-    likely = likely * below
-    total = jnp.sum(likely)
-    found = smaller(busy / others, 1.0)
-    mean = jnp.sum(likely * found) / total
-    return Occupation(
-        delayed=waiting / (waiting + total),
-        mean=mean,
-        variance=jnp.sum(likely * (found - mean) ** 2) / total,
-        nodes=strata(likely, found),
-    )
+    return States(busy, likely * below, full / stride)
 
 
 def strata(likely: jax.Array, found: jax.Array) -> jax.Array:

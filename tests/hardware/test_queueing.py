@@ -21,6 +21,7 @@ from hercules_opt.hardware.fusion import bulk_queue, fewer_idle
 from hercules_opt.hardware.packing import Pair, Sizes, pack
 from hercules_opt.hardware.queueing import (
     Cells,
+    birth_and_death,
     cells,
     split,
     split_cells,
@@ -320,6 +321,26 @@ def test_bulk_queue_is_solved_exactly(servers: int) -> None:
         single = 1.0 - shares[-1]
         assert float(found.single) == pytest.approx(single / (single + waited), rel=1e-9)
         assert float(found.share) == pytest.approx(shares[-1] / waited, rel=1e-9)
+
+
+@pytest.mark.parametrize("servers", [1, 2, 5, 8])
+def test_birth_and_death_agrees_with_products_of_its_ratios(servers: int) -> None:
+    """Ratios that grow with the number, as times do; and Erlang's, whose full state the bulk queue has too."""
+    for offered, growth in ((0.4 * servers, 0.0), (1.5 * servers, 0.0), (0.7 * servers, 0.3)):
+
+        def ratio(number: jax.Array, offered: float = offered, growth: float = growth) -> jax.Array:
+            return offered * (1.0 + growth * number) / number
+
+        with jax.enable_x64(True):
+            states = birth_and_death(jnp.asarray(float(servers)), ratio)
+        expected = np.cumprod([1.0, *(offered * (1.0 + growth * k) / k for k in range(1, servers + 1))])
+        found = np.append(np.asarray(states.likely)[:servers], states.full)
+        assert found / found[0] == pytest.approx(expected, rel=1e-9)
+        assert np.asarray(states.likely)[servers:] == pytest.approx(0.0)
+        if growth == 0.0:
+            queued = expected[-1] * (1.0 + offered / servers)
+            busy = bulk_states(servers, offered)[0][-1]
+            assert queued / (queued + np.sum(expected[:-1])) == pytest.approx(busy, rel=1e-9)
 
 
 def test_a_query_of_one_piece_finds_none_idle_as_often_as_all_are_busy() -> None:
