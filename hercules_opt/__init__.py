@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hercules_opt.calibration.rates import Calibrated, Observation, calibrate_rates
     from hercules_opt.calibration.record import Calibration, load_calibration
     from hercules_opt.errors import InputError
+    from hercules_opt.measurement.measured_profile import profile_measured
     from hercules_opt.problem.catalogue import catalogue
     from hercules_opt.problem.instance import Instance
     from hercules_opt.problem.json_schema import json_schema
@@ -93,6 +94,7 @@ _HOMES = {
     "plan_to_json": "provisioning.files.plan_files",
     "predict": "scheduling.predict",
     "profile": "scheduling.profile",
+    "profile_measured": "measurement.measured_profile",
     "provision": "provisioning.provision",
     "save_instance": "problem.loading",
     "save_plan": "provisioning.files.plan_files",
@@ -155,6 +157,7 @@ __all__ = [
     "plan_to_json",
     "predict",
     "profile",
+    "profile_measured",
     "provision",
     "save_instance",
     "save_plan",

@@ -9,7 +9,7 @@ import typer
 
 from hercules_opt.cli.errors import ExitCode
 from hercules_opt.cli.files import check_folder, write_folder
-from hercules_opt.cli.options import JsonOption
+from hercules_opt.cli.options import DEFAULT_POINTS, JsonOption, PointsOption
 from hercules_opt.cli.output import hint, show, show_json, tell
 
 if TYPE_CHECKING:
@@ -36,9 +36,11 @@ def measure(
     load: Annotated[
         bool,
         typer.Option(
-            "--load", help="Also serve each model under load, a minute or two each, with its best schedule."
+            "--load",
+            help="Also serve each model under load, some minutes each, and search for a better schedule.",
         ),
     ] = False,
+    points: PointsOption = DEFAULT_POINTS,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds, to see that it works.")] = False,
     as_json: JsonOption = False,
 ) -> ExitCode:
@@ -50,7 +52,9 @@ def measure(
     if out is not None:
         check_folder(out, FILES)
     names = [] if models.strip() == "-" else [name.strip() for name in models.split(",")]
-    found = run({name: catalogue.models[name] for name in names}, load=load, quick=quick, progress=tell)
+    found = run(
+        {name: catalogue.models[name] for name in names}, load=load, points=points, quick=quick, progress=tell
+    )
     if out is not None:
         _write(out, found)
     if as_json:

@@ -103,6 +103,16 @@ SeedOption = Annotated[
     int, typer.Option("--seed", metavar="NUMBER", parser=seed_number, help="Seed of every random choice.")
 ]
 
+#: The default of ``PointsOption``: schedules that are measured per model.
+DEFAULT_POINTS = 4
+
+PointsOption = Annotated[
+    int,
+    typer.Option(
+        "--points", metavar="NUMBER", min=1, max=1000, help="Schedules to measure under load, per model."
+    ),
+]
+
 CheckOption = Annotated[
     bool,
     typer.Option(

@@ -9,17 +9,27 @@ import typer
 
 from hercules_opt.cli.errors import ExitCode
 from hercules_opt.cli.files import check_output
-from hercules_opt.cli.options import CalibrationOption, CheckOption, InstanceArgument, JsonOption, SeedOption
+from hercules_opt.cli.options import (
+    DEFAULT_POINTS,
+    CalibrationOption,
+    CheckOption,
+    InstanceArgument,
+    JsonOption,
+    PointsOption,
+    SeedOption,
+)
 from hercules_opt.cli.output import hint, show, show_json, tell
-from hercules_opt.cli.tables import found_table
+from hercules_opt.cli.tables import found_table, measured_table
 from hercules_opt.errors import InputError, nearest_name
+
+_EVALUATORS = ("analytical", "measured")
 
 CacheOption = Annotated[
     Path | None,
     typer.Option(
         "--cache",
         metavar="FOLDER",
-        help="Keep every row as soon as it is found: a killed run goes on, only what changed is searched.",
+        help="Keep all that is found or measured at once: a killed run goes on, only what changed is redone.",
     ),
 ]
 WorkersOption = Annotated[
@@ -54,6 +64,15 @@ def profile(
     workers: WorkersOption = None,
     check: CheckOption = True,
     calibration: CalibrationOption = None,
+    evaluator: Annotated[
+        str,
+        typer.Option(
+            "--evaluator",
+            metavar="NAME",
+            help="analytical: the cost model; measured: this host under load, minutes per pair.",
+        ),
+    ] = "analytical",
+    points: PointsOption = DEFAULT_POINTS,
     as_json: JsonOption = False,
 ) -> ExitCode:
     """Find the best schedule of every server type and model."""
@@ -62,15 +81,27 @@ def profile(
 
     check_output(out, (".csv", ".json"))
     day = load_instance(instance)
-    table = found_table(
-        day,
-        seed=seed,
-        method=_checked_method(method),
-        check=check,
-        calibration=calibration,
-        cache=cache,
-        workers=_crew(workers),
-    )
+    if evaluator not in _EVALUATORS:
+        nearest = nearest_name(evaluator, _EVALUATORS)
+        raise InputError("unknown evaluator", where="--evaluator", found=evaluator, hint=nearest)
+    if evaluator == "measured":
+        _check_measured(method=method, seed=seed, workers=workers, check=check, cache=cache)
+        assert cache is not None
+        try:
+            table = measured_table(day, points=points, calibration=calibration, cache=cache)
+        except KeyboardInterrupt:
+            tell(f"interrupted: what was measured is kept in {cache}, the same command goes on from there")
+            return ExitCode.INTERRUPTED
+    else:
+        table = found_table(
+            day,
+            seed=seed,
+            method=_checked_method(method),
+            check=check,
+            calibration=calibration,
+            cache=cache,
+            workers=_crew(workers),
+        )
     if out is not None:
         (table.to_json if out.suffix.lower() == ".json" else table.to_csv)(out)
     if as_json:
@@ -84,6 +115,19 @@ def profile(
     )
     hint(f"\nNext: {keep}")
     return ExitCode.DONE
+
+
+def _check_measured(
+    *, method: str | None, seed: int, workers: str | None, check: bool, cache: Path | None
+) -> None:
+    """Refuse options that measuring has no use for, and a run that would keep nothing."""
+    given = {"--method": method, "--seed": seed, "--workers": workers, "--no-check": not check}
+    for name, value in given.items():
+        if value:
+            raise InputError("has no meaning with --evaluator measured", where=name)
+    if cache is None:
+        hint = "It takes minutes per pair; an interrupted run goes on from there."
+        raise InputError("needs --cache FOLDER, to keep what is measured", where="--evaluator", hint=hint)
 
 
 def _crew(text: str | None) -> int | str | None:

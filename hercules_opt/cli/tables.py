@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hercules_opt.cli.files import read_table
+from hercules_opt.cli.output import tell
 from hercules_opt.cli.progress import progress_bar
 from hercules_opt.errors import InputError
 
@@ -60,6 +61,20 @@ def found_table(
                 progress=progress,
                 **constants,
             )
+    except InputError as error:
+        raise (error if error.where else error.located(instance.name)) from None
+
+
+def measured_table(
+    instance: Instance, *, points: int, calibration: str | None, cache: Path
+) -> EfficiencyTable:
+    """Return what is measured on this host."""
+    from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY
+    from hercules_opt.measurement.measured_profile import profile_measured
+
+    constants = DEFAULT_EFFICIENCY if calibration is None else _constants(calibration)
+    try:
+        return profile_measured(instance, efficiency=constants, points=points, folder=cache, progress=tell)
     except InputError as error:
         raise (error if error.where else error.located(instance.name)) from None
 

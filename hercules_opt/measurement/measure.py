@@ -10,42 +10,66 @@ import numpy as np
 from hercules_opt.errors import InputError
 from hercules_opt.measurement.extra import required
 from hercules_opt.measurement.host_fit import MeasuredHost, fit_host
-from hercules_opt.measurement.load_test import LargestRate, largest_rate
+from hercules_opt.measurement.largest_rate import QUICK, Effort, LargestRate
+from hercules_opt.measurement.load_test import BUSY_CORES
+from hercules_opt.measurement.measured_points import MeasuredPoint
+from hercules_opt.measurement.measured_search import DEFAULT_POINTS
 from hercules_opt.measurement.microbenchmarks import microbenchmarks
-from hercules_opt.measurement.service_time import ServiceTime, row_scale, scaled, service_times
+from hercules_opt.measurement.on_host import HostModel, OnHost, check_measurable, host_model
+from hercules_opt.measurement.regret import Regret, regret
+from hercules_opt.measurement.service_time import ServiceTime, service_times
 from hercules_opt.measurement.this_host import ThisHost, measured_power_w, this_host
 from hercules_opt.measurement.timing import Neighbours, disturbed_share
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.schedule import Schedule
-from hercules_opt.scheduling.optimize import optimize_schedule
 
 #: Batches of the models that are timed, and how many threads.
 BATCHES = (1, 4, 16, 64, 256)
 #: Time for one microbenchmark, and for one batch of a model.
 _MICRO_S, _MODEL_S = 0.12, 0.5
-#: Cores kept busy by others from which a measurement is called disturbed.
-_BUSY_CORES = 0.1
+#: Share of times that differ from run to run, from which a measurement is called disturbed.
+_DISTURBED_SHARE = 0.1
+#: How often the pick and the best schedule are measured in turns.
+_ROUNDS = 4
 _POWER_S = 1.0
 
 
 @dataclass(frozen=True)
 class Rate:
-    """The latency-bounded rate of one model under the schedule that the cost model picks for this host."""
+    """The latency-bounded rate of one model on this host.
+
+    Attributes
+    ----------
+    schedule, predicted_qps, measured
+        The schedule that the cost model picks; its rate by the cost model, and measured.
+    points
+        All schedules that were measured, that one first.
+    regret
+        The pick against the best of them, measured in turns; ``None`` where the pick is the best.
+    """
 
     model: str
     schedule: Schedule
     predicted_qps: float
     measured: LargestRate
+    points: tuple[MeasuredPoint, ...]
+    regret: Regret | None
 
     @property
-    def error(self) -> float:
-        """Relative error of the prediction."""
-        return self.predicted_qps / self.measured.qps.value - 1.0
+    def error(self) -> float | None:
+        """Relative error of the prediction; ``None`` where no rate was held."""
+        qps = self.measured.qps.value
+        return self.predicted_qps / qps - 1.0 if qps > 0.0 else None
 
     @property
     def inside(self) -> bool:
         """Whether the prediction is within the measurement's own interval."""
         return self.measured.qps.lower <= self.predicted_qps <= self.measured.qps.upper
+
+    @property
+    def best(self) -> MeasuredPoint:
+        """The best schedule measured."""
+        return max(self.points, key=lambda point: point.rate.qps.value)
 
 
 @dataclass(frozen=True)
@@ -77,7 +101,7 @@ class Measurement:
     @property
     def quiet(self) -> bool:
         """Whether the machine was left alone."""
-        return (self.busy_cores or 0.0) < _BUSY_CORES and self.disturbed < _BUSY_CORES
+        return (self.busy_cores or 0.0) < BUSY_CORES and self.disturbed < _DISTURBED_SHARE
 
     @property
     def median_error(self) -> float | None:
@@ -97,6 +121,7 @@ def measure(
     *,
     batches: Sequence[int] = BATCHES,
     load: bool = False,
+    points: int = DEFAULT_POINTS,
     quick: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Measurement:
@@ -107,7 +132,9 @@ def measure(
     models
         By name; none: microbenchmarks only.
     load
-        Also serve every model under load, with the schedule that the cost model picks.
+        Also serve every model under load: a search from the schedule that the cost model picks.
+    points
+        Schedules that it measures per model.
     quick
         A run of seconds, whose figures mean little.
 
@@ -133,7 +160,9 @@ def measure(
             budget_s=0.02 if quick else _MODEL_S, progress=progress,
         )
     ]  # fmt: skip
-    rates = _rates(models, found, host, quick, progress) if load else []
+    rates = []
+    if load:
+        rates = _rates(models, found, host, points, QUICK if quick else Effort(), progress)
     timings = [*(one.timing for one in samples), *(one.timing for one in times)]
     return Measurement(
         host,
@@ -150,25 +179,26 @@ def _rates(
     models: Mapping[str, Model],
     found: MeasuredHost,
     host: ThisHost,
-    quick: bool,
+    points: int,
+    effort: Effort,
     progress: Callable[[str], None] | None,
 ) -> list[Rate]:
     rates = []
     for name, model in models.items():
-        assert model.architecture is not None
-        smaller = scaled(model, row_scale(model.architecture, host.available_gb))
-        best = optimize_schedule(found.server, smaller, efficiency=found.calibration.efficiency)
-        if best.schedule is None:
-            raise InputError(f"nothing is served within the limits: {best.reason}", where=name)
-        if progress is not None:
-            progress(f"{name} under load, {best.schedule.label()}")
-        measured = largest_rate(
-            smaller,
-            best.schedule,
-            best.qps,
-            repeats=2 if quick else 3,
-            run_s=0.2 if quick else 3.0,
-            progress=progress,
-        )
-        rates.append(Rate(name, best.schedule, best.qps, measured))
+        check_measurable(name, model)
+        one = host_model(name, model, found.server, found.calibration.efficiency, host)
+        if one.picked.schedule is None:
+            raise InputError(f"nothing is served within the limits: {one.picked.reason}", where=name)
+        with OnHost(one, host, effort=effort, tell=progress or (lambda line: None)) as on_host:
+            rates.append(_rate(one, on_host, on_host.search(points)))
     return rates
+
+
+def _rate(one: HostModel, on_host: OnHost, measured: Sequence[MeasuredPoint]) -> Rate:
+    """Return the rate of the pick, and what is lost by it."""
+    pick, best = measured[0], max(measured, key=lambda point: point.rate.qps.value)
+    lost = None
+    if best is not pick and pick.rate.qps.value > 0.0:
+        both = [(each.schedule, each.rate.qps.value) for each in (pick, best)]
+        lost = regret(on_host.bisected, both[0], both[1], rounds=_ROUNDS)
+    return Rate(one.name, pick.schedule, one.picked.qps, pick.rate, tuple(measured), lost)

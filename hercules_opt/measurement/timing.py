@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-_STAT = Path("/proc/stat")
+_PROC = Path("/proc")
+_STAT = _PROC / "stat"
 #: Least repetitions, and most.
 _LEAST, _MOST = 5, 400
 #: Spread of the middle half, relative to the median, from which a time counts as disturbed.
@@ -61,23 +62,39 @@ def disturbed_share(timings: Sequence[Timing]) -> float:
 
 
 class Neighbours:
-    """What others use of the machine, from when this is made."""
+    """What others use of the machine, from when this is made.
 
-    def __init__(self, stat: Path = _STAT) -> None:
+    Parameters
+    ----------
+    own_s
+        Returns the processor time of processes that are ours, beside this one.
+    """
+
+    def __init__(self, stat: Path = _STAT, own_s: Callable[[], float] = lambda: 0.0) -> None:
         self._stat, self._begin, self._clock = stat, _busy_s(stat), time.perf_counter()
-        self._own = _own_s()
+        self._processes_s = own_s
+        self._own = _own_s() + own_s()
 
     def cores(self) -> float | None:
         """Return the cores that others kept busy on average; ``None`` where the system does not say."""
         now, elapsed = _busy_s(self._stat), time.perf_counter() - self._clock
         if self._begin is None or now is None or elapsed <= 0.0:
             return None
-        return max(0.0, (now - self._begin - (_own_s() - self._own)) / elapsed)
+        return max(0.0, (now - self._begin - (_own_s() + self._processes_s() - self._own)) / elapsed)
 
 
 def _own_s() -> float:
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+def process_s(pid: int, root: Path = _PROC) -> float:
+    """Return the processor time that a process took so far; 0 where the system does not say."""
+    try:
+        fields = (root / str(pid) / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (float(fields[11]) + float(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _busy_s(stat: Path) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,10 +10,15 @@ import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
+from hercules_opt.measurement.largest_rate import LargestRate
 from hercules_opt.measurement.measure import Measurement, Rate
 from hercules_opt.measurement.service_time import ServiceTime
 from hercules_opt.reporting.grid import Grid
 from hercules_opt.reporting.text import number, percent, printable, short
+from hercules_opt.simulation.intervals import Interval
+
+#: Percentiles of the latency that are shown.
+_PERCENTILES = (50.0, 95.0, 99.0)
 
 
 def measurement_page(found: Measurement) -> list[RenderableType]:
@@ -25,7 +31,8 @@ def measurement_page(found: Measurement) -> list[RenderableType]:
     if found.times:
         parts += [Text(), _times_grid(found.times)]
     if found.rates:
-        parts += [Text(), _rates_grid(found.rates)]
+        for grid in (_rates_grid, _regret_grid, _points_grid):
+            parts += [Text(), grid(found.rates)]
     return parts
 
 
@@ -40,7 +47,7 @@ def measurement_document(found: Measurement) -> dict[str, Any]:
         "server": found.measured.server.model_dump(mode="json", exclude_none=True),
         "calibration": found.measured.calibration.model_dump(mode="json"),
         "service_times": [time_row(one) for one in found.times],
-        "rates": [rate_row(one) for one in found.rates],
+        "rates": [{**rate_row(one), "points": point_rows(one)} for one in found.rates],
         "median_error": found.median_error,
         "held": found.held,
     }
@@ -61,38 +68,119 @@ def time_row(one: ServiceTime) -> dict[str, Any]:
 
 
 def rate_row(one: Rate) -> dict[str, Any]:
-    """Return one latency-bounded rate as plain data."""
+    """Return one latency-bounded rate as plain data: predicted, measured, and what the prediction loses."""
+    qps, lost = one.measured.qps, one.regret
     return {
         "model": one.model,
         "schedule": one.schedule.label(),
         "predicted_qps": one.predicted_qps,
-        "measured_qps": one.measured.qps.value,
-        "lower_qps": one.measured.qps.lower,
-        "upper_qps": one.measured.qps.upper,
+        "measured_qps": qps.value,
+        "lower_qps": qps.lower,
+        "upper_qps": qps.upper,
         "error": one.error,
         "inside": one.inside,
         "busy_cores": one.measured.busy_cores,
+        "disturbed_runs": one.measured.disturbed_runs,
+        "runs": one.measured.runs,
         "lateness_ms": one.measured.lateness_ms,
+        "best_schedule": one.best.schedule.label(),
+        "regret": 0.0 if lost is None else lost.lost.value,
+        "regret_lower": 0.0 if lost is None else lost.lost.lower,
+        "regret_upper": 0.0 if lost is None else lost.lost.upper,
+        "regret_rounds": 0 if lost is None else lost.rounds,
     }
+
+
+def point_rows(one: Rate) -> list[dict[str, Any]]:
+    """Return all schedules of a model that were measured, as plain data."""
+    return [
+        {
+            "model": one.model,
+            "schedule": point.schedule.label(),
+            "qps": point.rate.qps.value,
+            "lower_qps": point.rate.qps.lower,
+            "upper_qps": point.rate.qps.upper,
+            **{
+                f"p{percentile:g}_ms": found.value if math.isfinite(found.value) else None
+                for percentile, found in point.rate.latency_ms.items()
+            },
+            "busy_cores": point.rate.busy_cores,
+            "disturbed_runs": point.rate.disturbed_runs,
+            "runs": point.rate.runs,
+        }
+        for point in one.points
+    ]
 
 
 def _rates_grid(rates: Sequence[Rate]) -> Grid:
     rows = []
     for one in rates:
-        qps, busy = one.measured.qps, one.measured.busy_cores
+        qps = one.measured.qps
         rows.append(
             (
                 one.model,
                 number(one.predicted_qps),
                 number(qps.value),
-                f"{short(qps.lower)} to {short(qps.upper)}",
-                f"{100 * one.error:+.0f} %",
-                "-" if busy is None else f"{busy:.2f}",
+                _ends(qps),
+                "-" if one.error is None else f"{100 * one.error:+.0f} %",
+                _disturbed(one.measured),
                 one.schedule.label(),
             )
         )
-    header = ("model", "predicted", "measured", "95 % interval", "error", "others busy", "schedule")
+    header = ("model", "predicted", "measured", "95 % interval", "error", "disturbed", "schedule")
     return Grid("Largest rate within the latency target, QPS", header, tuple(rows), left=(6,))
+
+
+def _regret_grid(rates: Sequence[Rate]) -> Grid:
+    rows = []
+    for one in rates:
+        best, lost = one.best, one.regret
+        cells = ("0 %", "the best of all", one.schedule.label())
+        if lost is not None:
+            ends = f"{percent(lost.lost.lower)} to {percent(lost.lost.upper)}"
+            cells = (percent(lost.lost.value), ends, best.schedule.label())
+        elif best.schedule != one.schedule:
+            cells = ("-", "no rate held", best.schedule.label())
+        rows.append((one.model, f"{len(one.points)}", *cells))
+    header = ("model", "schedules measured", "lost", "95 % interval", "best schedule measured")
+    title = "Lost by the schedule that the cost model picks, both measured in turns"
+    return Grid(title, header, tuple(rows), left=(4,))
+
+
+def _points_grid(rates: Sequence[Rate]) -> Grid:
+    rows = [
+        (
+            one.model,
+            number(point.rate.qps.value),
+            _ends(point.rate.qps),
+            *(_latency(point.rate.latency_ms.get(percentile)) for percentile in _PERCENTILES),
+            _disturbed(point.rate),
+            point.schedule.label(),
+        )
+        for one in rates
+        for point in one.points
+    ]
+    header = ("model", "QPS", "95 % interval", "p50 ms", "p95 ms", "p99 ms", "disturbed", "schedule")
+    return Grid(
+        "All schedules measured, latencies at the highest rate that held", header, tuple(rows), left=(7,)
+    )
+
+
+def _ends(interval: Interval) -> str:
+    return f"{short(interval.lower)} to {short(interval.upper)}"
+
+
+def _latency(found: Interval | None) -> str:
+    """Return a percentile with its interval."""
+    if found is None or not math.isfinite(found.value):
+        return "-"
+    upper = short(found.upper) if math.isfinite(found.upper) else "?"
+    return f"{short(found.value)} ({short(found.lower)} to {upper})"
+
+
+def _disturbed(rate: LargestRate) -> str:
+    """Return the runs in which others used the machine, of all."""
+    return f"{rate.disturbed_runs} of {rate.runs}"
 
 
 def _lines(found: Measurement) -> list[str]:

@@ -24,11 +24,11 @@ _RANKS = (-4, -1, 1, 4)
 
 def lattice_search(evaluator: Evaluator, tasks: Tasks) -> Found:
     """Return the best schedule found for each task; nothing is random."""
-    best = _ascents(evaluator, tasks, np.arange(len(tasks.spaces)), 1)
+    best = ascents(evaluator, tasks, np.arange(len(tasks.spaces)), 1)
     growing = _wider(tasks.spaces, np.arange(len(tasks.spaces)), 2)
     width = 2
     while len(growing):
-        found = _ascents(evaluator, tasks, growing, width)
+        found = ascents(evaluator, tasks, growing, width)
         better = found.evaluation.merit > best.evaluation.take(growing).merit
         growing, found = growing[better], found.take(better)
         best = best.with_rows(growing, found)
@@ -46,12 +46,23 @@ def _widest(space: Space) -> int:
     return int(space.upper[_CORES])
 
 
-def _ascents(evaluator: Evaluator, tasks: Tasks, rows: Integers, width: int) -> Found:
+def ascents(evaluator: Evaluator, tasks: Tasks, rows: Integers, width: int) -> Found:
     """Return where the ascents with this many cores per thread end, from the least of everything else."""
     points = np.array([tasks.spaces[row].lower for row in rows])
     points[:, _CORES] = width
     judged = evaluator.evaluate(tasks.placement, tasks.pair[rows], points)
     return polish(evaluator, tasks, rows, Found(points, judged), growing_steps)
+
+
+def coarse_steps(space: Space, point: Floats) -> Floats:
+    """Return the neighbours of a point that differ enough to be told apart by measuring, shape (k, 8).
+
+    Those of an ascent, and threads one core wider or narrower with the cores that they have in all.
+    """
+    used = point[_THREADS] * point[_CORES]
+    widths = (point[_CORES] - 1.0, point[_CORES] + 1.0)
+    wider: list[Changes] = [{_CORES: width, _THREADS: used // max(width, 1.0)} for width in widths]
+    return np.concatenate([growing_steps(space, point), on_lattice(space, point, changed(point, wider))])
 
 
 def growing_steps(space: Space, point: Floats) -> Floats:

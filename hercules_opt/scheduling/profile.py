@@ -75,17 +75,22 @@ def profile(
         raise InputError("unknown method", found=method, hint=nearest_name(str(method), get_args(Method)))
     if method is None and instance.table is not None:
         return instance.table
-    names = [(server, model) for server in instance.servers for model in instance.models]
-    for server in instance.servers:
-        _check_server(server, instance.servers[server])
-    for model in instance.models:
-        _check_model(model, instance.models[model])
+    names = searchable_pairs(instance)
     pairs = [(instance.servers[server], instance.models[model]) for server, model in names]
     terms = Terms(method or "gradient", seed, check, efficiency)
     if cache is None and workers is None:
         return EfficiencyTable(tuple(efficiencies(names, pairs, terms, progress)))
     rows = _rows(names, pairs, terms, None if cache is None else RowCache(cache), workers, progress)
     return EfficiencyTable(tuple(rows))
+
+
+def searchable_pairs(instance: Instance) -> list[Names]:
+    """Return the names of all pairs; raise ``InputError`` if one cannot be searched."""
+    for server in instance.servers:
+        _check_server(server, instance.servers[server])
+    for model in instance.models:
+        _check_model(model, instance.models[model])
+    return [(server, model) for server in instance.servers for model in instance.models]
 
 
 def _rows(

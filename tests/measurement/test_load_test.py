@@ -1,106 +1,68 @@
-"""Serving under load: latency counts from the intended arrival; a rate that the target allows is found."""
+"""One run under load: what counts as late, what is left out, and percentiles of what never ended."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from fake_server import FakeServer, small
 
-import hercules_opt as ho
-from hercules_opt.measurement.load_test import HostServer, largest_rate
-from hercules_opt.problem.models import Model
-from hercules_opt.simulation.stages import Trace
+from hercules_opt.measurement.load_test import LateLimit, LoadRun, load_run
 
-pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
+NO_LIMIT = LateLimit(1e9, 10**9)
 
 
-def small(sla_ms: float = 200.0) -> Model:
-    return Model.model_validate(
-        {
-            "sla_ms": sla_ms,
-            "query_size": {"distribution": "fixed", "mean_items": 10},
-            "architecture": {
-                "dense_features": 8,
-                "top_mlp": (16, 1),
-                "tables": ({"rows": 100, "dim": 4, "lookups": 2.0, "count": 2},),
-            },
-        }
-    )
+def run_of(latency_ms: list[float], busy_cores: float | None = 0.0) -> LoadRun:
+    return LoadRun(100.0, True, np.array(latency_ms), 0.0, busy_cores)
 
 
-ONE = ho.Schedule(placement="cpu", threads=1, cores_per_thread=1, batch_size=4)
+def test_a_query_is_late_once_it_is_open_for_longer_than_the_target() -> None:
+    limit = LateLimit(10.0, 1)
+    open_queries = np.full(3, np.inf)
+    assert not limit.broken(open_queries, np.array([11.0, 9.0, 3.0]))
+    assert limit.broken(open_queries, np.array([12.0, 10.5, 4.0]))
+    assert limit.broken(np.array([11.0, 12.0, 1.0]), np.array([30.0, 30.0, 30.0]))
 
 
-def trace(times_ms: list[float], items: int = 10) -> Trace:
-    return Trace(np.array(times_ms), np.full(len(times_ms), items))
+def test_a_rate_holds_if_the_percentile_of_all_after_the_warm_up_is_within_the_target() -> None:
+    """Fixed times of 1 ms: far below saturation all are in time, above it they are not."""
+    server, model = FakeServer(item_ms=0.1), small(sla_ms=5.0)
+    below, above = load_run(server, model, 300.0, 500, 1), load_run(server, model, 1500.0, 500, 1)
+    assert below.held
+    assert len(below.latency_ms) == 450
+    assert below.percentile_ms(50.0).value < 2.0
+    assert not above.held
+    assert np.isinf(above.percentile_ms(95.0).value)
 
 
-def test_every_query_is_answered_once_all_its_pieces_are() -> None:
-    with HostServer(small(), ONE) as server:
-        latency, lateness = server.latencies_ms(trace([0.0, 1.0, 5.0, 5.0]))
-    assert latency.shape == (4,)
-    assert np.isfinite(latency).all()
-    assert (latency > 0).all()
-    assert lateness >= 0.0
+def test_a_start_that_is_slow_does_not_lose_a_run() -> None:
+    """The first tenth is late, as on a machine that wakes up: it does not count."""
+
+    class Waking(FakeServer):
+        def serve(self, trace, limit):  # type: ignore[no-untyped-def]
+            found, lateness = super().serve(trace, NO_LIMIT)
+            found[:50] = 1000.0
+            assert not limit.broken(found, np.full(500, 2000.0))
+            return found, lateness
+
+    assert load_run(Waking(), small(), 300.0, 500, 1).held
 
 
-def test_latency_counts_from_the_intended_arrival() -> None:
-    """All at once: the last of 300 queries waits for those before it, whatever the generator manages."""
-    with HostServer(small(), ONE) as server:
-        latency, _ = server.latencies_ms(trace([0.0] * 300, items=400))
-    if np.isfinite(latency).all():
-        assert latency[-1] > 20 * np.min(latency)
-    else:
-        assert np.isinf(latency[-1])
+def test_percentiles_have_intervals_that_correlated_latencies_widen() -> None:
+    rng = np.random.default_rng(0)
+    independent = rng.exponential(10.0, 2000)
+    swings = np.sort(independent.reshape(20, 100), axis=0).T.reshape(-1)  # slow waves of the same values
+    apart, together = (run_of(list(each)).percentile_ms(90.0) for each in (independent, np.sort(swings)))
+    assert apart.value == together.value
+    assert apart.lower < apart.value < apart.upper
+    assert together.upper - together.lower > 2.0 * (apart.upper - apart.lower)
 
 
-def test_a_server_that_falls_behind_never_answers_the_rest() -> None:
-    """Far more pieces than it may let wait: the run stops, and what was not served has no end."""
-    with HostServer(small(), ONE) as server:
-        latency, _ = server.latencies_ms(trace([0.0] * 2000, items=4000))
-        assert np.isinf(latency).any()
-        again, _ = server.latencies_ms(trace([0.0, 10.0]))
-    assert np.isfinite(again).all()
+def test_what_never_ended_is_an_infinite_end_of_an_interval() -> None:
+    found = run_of([1.0] * 90 + [np.inf] * 10)
+    assert found.percentile_ms(50.0).value == 1.0
+    assert found.percentile_ms(95.0).value == np.inf
 
 
-def test_the_largest_rate_has_an_interval() -> None:
-    """A tiny model with a generous target serves a rate that its interval holds."""
-    found = largest_rate(small(), ONE, 300.0, repeats=2, run_s=0.2)
-    assert 75.0 <= found.qps.value <= 1200.0
-    assert found.qps.lower <= found.qps.value <= found.qps.upper
-
-
-def test_no_rate_holds_a_target_that_no_query_meets() -> None:
-    """A target below any service time: the bisection ends at the lower end of where it looked."""
-    found = largest_rate(small(sla_ms=1e-3), ONE, 300.0, repeats=1, run_s=0.2)
-    assert found.qps.value < 100.0
-
-
-def test_a_worker_that_fails_is_told() -> None:
-    """A model without its tables cannot be computed: the error comes out, nothing waits for ever."""
-    with HostServer(small(), ONE) as server:
-        server._tables.clear()
-        with pytest.raises(Exception, match="table_0_0"):
-            server.latencies_ms(trace([0.0]))
-
-
-def test_schedules_that_this_host_cannot_run() -> None:
-    accelerated = ho.Schedule(placement="accelerator", instances=1, fused_items=1024)
-    with pytest.raises(ho.InputError, match="placement: must run on the host alone: cpu or cpu-sd"):
-        HostServer(small(), accelerated)
-    with pytest.raises(ho.InputError, match=r"must take at most \d+ cores, found 4096"):
-        HostServer(small(), ho.Schedule(placement="cpu", threads=1024, cores_per_thread=4, batch_size=4))
-
-
-def test_a_pipeline_of_both_stages_serves() -> None:
-    from hercules_opt.measurement.this_host import allowed_cores
-
-    if len(allowed_cores()) < 2:
-        pytest.skip("a pipeline needs two cores")
-    split = ho.Schedule(
-        placement="cpu-sd", threads=1, cores_per_thread=1, dense_threads=1, dense_cores_per_thread=1,
-        batch_size=4,
-    )  # fmt: skip
-    with HostServer(small(), split) as server:
-        latency, _ = server.latencies_ms(trace([0.0, 2.0, 4.0]))
-    assert np.isfinite(latency).all()
+@pytest.mark.parametrize(("busy", "disturbed"), [(None, False), (0.05, False), (0.4, True)])
+def test_a_run_is_disturbed_where_others_keep_cores_busy(busy: float | None, disturbed: bool) -> None:
+    assert run_of([1.0], busy).disturbed is disturbed

@@ -1,0 +1,93 @@
+"""Worker processes of this host: every query is answered, none is lost, and what fails is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from fake_server import small
+
+import hercules_opt as ho
+from hercules_opt.measurement import host_server
+from hercules_opt.measurement.host_server import HostServer
+from hercules_opt.measurement.load_test import LateLimit
+from hercules_opt.measurement.this_host import usable_cores
+from hercules_opt.measurement.timing import process_s
+from hercules_opt.simulation.stages import Trace
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+NO_LIMIT = LateLimit(1e9, 10**9)
+ONE = ho.Schedule(placement="cpu", threads=1, cores_per_thread=1, batch_size=4)
+SPLIT = ho.Schedule(
+    placement="cpu-sd", threads=1, cores_per_thread=1, dense_threads=1, dense_cores_per_thread=1, batch_size=4
+)
+
+
+def trace(times_ms: list[float], items: int = 10) -> Trace:
+    return Trace(np.array(times_ms), np.full(len(times_ms), items))
+
+
+def test_one_server_runs_schedule_after_schedule() -> None:
+    """Every query is answered once all its pieces are; a run that was given up does not reach the next."""
+    with HostServer(small()) as server:
+        server.start(ONE)
+        latency, lateness = server.serve(trace([0.0, 1.0, 5.0, 5.0]), NO_LIMIT)
+        assert latency.shape == (4,)
+        assert np.isfinite(latency).all()
+        assert (latency > 0.0).all()
+        assert 0.0 <= lateness < 1e3
+        lost, _ = server.serve(trace([0.0] * 300, items=4000), LateLimit(1.0, 10))
+        assert np.isinf(lost).any()
+        begin = time.perf_counter()
+        again, _ = server.serve(trace([0.0, 10.0]), NO_LIMIT)
+        assert np.isfinite(again).all()
+        assert time.perf_counter() - begin < 20.0
+        assert server.cpu_s() > 0.0
+        if usable_cores() >= 2:
+            server.start(SPLIT)
+            latency, _ = server.serve(trace([0.0] * 20 + [2.0] * 40, items=50), NO_LIMIT)
+            assert np.isfinite(latency).all()
+
+
+def test_all_at_once_wait_for_each_other() -> None:
+    """Latency counts from the intended arrival: the last of 300 queries waits for those before it."""
+    with HostServer(small()) as server:
+        server.start(ONE)
+        latency, _ = server.serve(trace([0.0] * 300, items=400), NO_LIMIT)
+    assert latency[-1] > 20.0 * np.min(latency)
+
+
+def test_a_worker_that_dies_is_told_and_nothing_is_left_over() -> None:
+    with HostServer(small()) as server:
+        server.start(ONE)
+        first, (worker,) = server._process.pid, server._pids
+        os.kill(worker, signal.SIGKILL)
+        with pytest.raises(RuntimeError, match="a process that serves the model failed"):
+            server.serve(trace([0.0] * 2000, items=4), NO_LIMIT)
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+
+
+def test_schedules_that_this_host_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    accelerated = ho.Schedule(placement="accelerator", instances=1, fused_items=1024)
+    monkeypatch.setattr(host_server, "usable_cores", lambda: 1)
+    with HostServer(small()) as server:
+        with pytest.raises(ho.InputError, match="placement: must run on the host alone: cpu or cpu-sd"):
+            server.start(accelerated)
+        with pytest.raises(ho.InputError, match="schedule: must take at most 1 cores, found 2"):
+            server.start(SPLIT)
+
+
+def test_a_system_without_fork_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(ho.InputError, match="needs a system that can fork processes, such as Linux"):
+        HostServer(small())
+
+
+def test_the_time_of_a_process_is_read_where_the_system_says() -> None:
+    assert process_s(2**30) == 0.0
