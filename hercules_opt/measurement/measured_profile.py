@@ -65,10 +65,10 @@ def profile_measured(
     if isinstance(points, bool) or not isinstance(points, Integral) or points < 1:
         raise InputError("must be a whole number from 1 on", where="points", found=points)
     names, host, tell = searchable_pairs(instance), this_host(), progress or (lambda line: None)
-    for name in instance.models:
-        check_measurable(f"models.{name}", instance.models[name])
     for name in instance.servers:
         check_this_host(name, instance.servers[name], host)
+    for name in instance.models:
+        check_measurable(f"models.{name}", instance.models[name])
     kept = None if folder is None else Path(folder)
     rows = []
     for pair in names:
