@@ -11,7 +11,7 @@ from pydantic import Field, Strict, model_validator
 
 from hercules_opt.errors import Words
 from hercules_opt.problem.provenance import Part
-from hercules_opt.problem.validation import broken
+from hercules_opt.problem.validation import LEAST, broken
 
 Role = Literal["feature", "behaviour", "candidate", "factor"]
 
@@ -26,7 +26,7 @@ ROLES: dict[Role, str] = {
 Rows = Annotated[int, Field(ge=1, le=10**12)]
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
 Widths = Annotated[tuple[Width, ...], Strict(strict=False), Field(max_length=64)]
-ElementBytes = Annotated[float, Field(gt=0, le=8)]
+ElementBytes = Annotated[float, Field(ge=LEAST, le=8)]
 
 
 class Tables(Part):
@@ -41,7 +41,7 @@ class Tables(Part):
     )
     dim: Width = Field(description="Elements per row.")
     lookups: float = Field(
-        default=1.0, gt=0, le=1e6, description="Rows that are summed into one vector (pooling)."
+        default=1.0, ge=LEAST, le=1e6, description="Rows that are summed into one vector (pooling)."
     )
     sequence: int = Field(
         default=1, ge=1, le=1_000_000, description="Vectors that each table yields per item."

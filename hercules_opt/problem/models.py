@@ -9,7 +9,7 @@ from pydantic import Field, Strict, model_validator
 from hercules_opt.errors import Words
 from hercules_opt.problem.architecture import Architecture
 from hercules_opt.problem.provenance import Part
-from hercules_opt.problem.validation import broken
+from hercules_opt.problem.validation import LEAST, broken
 
 Items = Annotated[int, Field(ge=1, le=1_000_000)]
 ItemList = Annotated[tuple[Items, ...], Strict(strict=False), Field(min_length=1, max_length=100_000)]
@@ -36,11 +36,13 @@ class QuerySize(Part):
 
     distribution: Distribution = Field(default="lognormal", description="Shape of the distribution.")
     mean_items: float | None = Field(
-        default=None, gt=0, le=1e6, description="Mean number of items, before the distribution is cut."
+        default=None, ge=LEAST, le=1e6, description="Mean number of items, before the distribution is cut."
     )
-    std_items: float | None = Field(default=None, gt=0, le=1e6, description="Standard deviation (normal).")
+    std_items: float | None = Field(
+        default=None, ge=LEAST, le=1e6, description="Standard deviation (normal)."
+    )
     sigma: float | None = Field(
-        default=None, gt=0, le=5, description="Standard deviation of the logarithm (lognormal)."
+        default=None, ge=LEAST, le=5, description="Standard deviation of the logarithm (lognormal)."
     )
     min_items: Items = Field(default=1, description="Smallest query.")
     max_items: Items = Field(default=1024, description="Largest query.")
@@ -100,7 +102,7 @@ class Model(Part):
         default=None, description="Name in the catalogue that this entry starts from."
     )
     title: str | None = Field(default=None, description="Name for people.")
-    sla_ms: float | None = Field(default=None, gt=0, le=1e7, description="Tail-latency target.")
+    sla_ms: float | None = Field(default=None, ge=LEAST, le=1e7, description="Tail-latency target.")
     sla_percentile: float = Field(default=95.0, ge=50, lt=100, description="Percentile the target holds at.")
     over_provision: float = Field(
         default=0.0, ge=0, le=100, description="Share of the load that is provisioned on top of it."

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from hercules_opt.problem.provenance import Part
-from hercules_opt.problem.validation import broken
+from hercules_opt.problem.validation import LEAST, broken
 
 
 class Cpu(Part):
@@ -16,14 +16,14 @@ class Cpu(Part):
     name: str | None = Field(default=None, description="Name of the processor.")
     sockets: int = Field(default=1, ge=1, le=8, description="Processors per server.")
     cores: int = Field(ge=0, le=1024, description="Physical cores per socket.")
-    clock_ghz: float = Field(gt=0, le=10, description="Clock with all cores busy on vector code.")
+    clock_ghz: float = Field(ge=LEAST, le=10, description="Clock with all cores busy on vector code.")
     flops_per_cycle: float = Field(
-        gt=0, le=1e5, description="Single-precision operations per cycle and core."
+        ge=LEAST, le=1e5, description="Single-precision operations per cycle and core."
     )
-    llc_mb: float = Field(gt=0, le=1e5, description="Last-level cache per socket.")
-    memory_gb_s: float = Field(gt=0, le=1e5, description="Peak memory bandwidth per socket.")
-    memory_gb: float = Field(gt=0, le=1e6, description="Memory of the whole server.")
-    tdp_w: float = Field(gt=0, le=1e4, description="Thermal design power per socket.")
+    llc_mb: float = Field(ge=LEAST, le=1e5, description="Last-level cache per socket.")
+    memory_gb_s: float = Field(ge=LEAST, le=1e5, description="Peak memory bandwidth per socket.")
+    memory_gb: float = Field(ge=LEAST, le=1e6, description="Memory of the whole server.")
+    tdp_w: float = Field(ge=LEAST, le=1e4, description="Thermal design power per socket.")
     idle_w: float = Field(ge=0, le=1e4, description="Power of an idle socket.")
     memory_idle_w: float = Field(ge=0, le=1e4, description="Idle power of all memory modules.")
     memory_active_w: float = Field(ge=0, le=1e4, description="Added power of the memory at full bandwidth.")
@@ -39,7 +39,7 @@ class Nmp(Part):
 
     ranks_per_channel: int = Field(ge=1, le=64, description="Ranks that gather in parallel on each channel.")
     rank_efficiency: float = Field(
-        default=0.6, gt=0, le=1, description="Share of ranks x channel bandwidth that a gather reaches."
+        default=0.6, ge=LEAST, le=1, description="Share of ranks x channel bandwidth that a gather reaches."
     )
     idle_w: float = Field(default=0.0, ge=0, le=1e4, description="Idle power of the processing units.")
     active_w: float = Field(default=0.0, ge=0, le=1e4, description="Added power when all ranks gather.")
@@ -53,32 +53,35 @@ class Accelerator(Part):
 
     name: str | None = Field(default=None, description="Name of the device.")
     count: int = Field(default=1, ge=1, le=64, description="Devices per server.")
-    peak_tflop_s: float = Field(gt=0, le=1e6, description="Peak rate at the precision the model runs in.")
-    memory_gb_s: float = Field(gt=0, le=1e6, description="Peak memory bandwidth.")
-    memory_gb: float = Field(gt=0, le=1e5, description="Memory capacity.")
-    tdp_w: float = Field(gt=0, le=1e4, description="Board power limit.")
+    peak_tflop_s: float = Field(ge=LEAST, le=1e6, description="Peak rate at the precision the model runs in.")
+    memory_gb_s: float = Field(ge=LEAST, le=1e6, description="Peak memory bandwidth.")
+    memory_gb: float = Field(ge=LEAST, le=1e5, description="Memory capacity.")
+    tdp_w: float = Field(ge=LEAST, le=1e4, description="Board power limit.")
     idle_w: float = Field(ge=0, le=1e4, description="Power of an idle board.")
     uncapped_w: float | None = Field(
         default=None,
-        gt=0,
+        ge=LEAST,
         le=1e5,
         description="Power the board would draw at its rated clock; above tdp_w the clock falls.",
     )
     launch_us: float = Field(default=5.0, ge=0, le=1e6, description="Cost of one operator launch.")
     base_clock_mhz: float | None = Field(
-        default=None, gt=0, le=1e5, description="Clock that the vendor vouches for within the power limit."
+        default=None,
+        ge=LEAST,
+        le=1e5,
+        description="Clock that the vendor vouches for within the power limit.",
     )
     boost_clock_mhz: float | None = Field(
-        default=None, gt=0, le=1e5, description="Clock that peak_tflop_s is stated at."
+        default=None, ge=LEAST, le=1e5, description="Clock that peak_tflop_s is stated at."
     )
     on_chip_gb_s: float | None = Field(
         default=None,
-        gt=0,
+        ge=LEAST,
         le=1e7,
         description="Bandwidth of the memory inside the compute units, at the boost clock. Where given, the "
         "model runs as a compiled engine, which keeps activations there and whose instances share tables.",
     )
-    link_gb_s: float = Field(gt=0, le=1e5, description="Host link, bandwidth in practice.")
+    link_gb_s: float = Field(ge=LEAST, le=1e5, description="Host link, bandwidth in practice.")
     link_us: float = Field(default=10.0, ge=0, le=1e6, description="Host link, latency of one transfer.")
 
     @model_validator(mode="after")
@@ -128,7 +131,7 @@ class ServerType(Part):
     )
     peak_w: float | None = Field(
         default=None,
-        gt=0,
+        ge=LEAST,
         le=1e6,
         description="Most power of one server; by default its parts at their thermal design power, within "
         "its power budget. Where given, what the parts draw is scaled to it.",

@@ -42,6 +42,11 @@ _LIMITS = {
 }
 
 
+#: Least figure, in its own unit, of what the cost model divides by or takes the logarithm of. Whatever is
+#: smaller is no hardware and no model but a slip, and carries sums beyond what floating-point numbers hold.
+LEAST = 1e-6
+
+
 @dataclass(frozen=True)
 class _Violation:
     kind: str

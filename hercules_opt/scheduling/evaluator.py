@@ -50,10 +50,13 @@ Flags = npt.NDArray[np.bool_]
 #: What counts as more: below this, differences are those of the search for the load.
 _A_HAIR_MORE = 1.0 + 1e-7
 #: Least load at which a server is looked at.
-_LEAST_QPS = 1e-6
+LEAST_QPS = 1e-6
 
 #: Apart by more than any log throughput: served before not served, within memory before beyond it.
 _TIER = 1e3
+
+#: Evaluation of a schedule of which the cost model has no finite figures: the worst there is.
+_UNKNOWN = (0.0, np.inf, 0.0, np.inf)
 
 
 class Evaluation(NamedTuple):
@@ -61,7 +64,8 @@ class Evaluation(NamedTuple):
 
     ``qps`` is the latency-bounded throughput, 0 where the schedule does not fit into memory or misses a limit
     even without load. ``excess`` is the logarithm of latency over target, or power over budget, without load.
-    ``memory`` is a share of what there is; ``saturation_qps`` an upper bound of ``qps``.
+    ``memory`` is a share of what there is, infinite where the cost model has no finite figures;
+    ``saturation_qps`` an upper bound of ``qps``.
     """
 
     qps: Floats
@@ -198,14 +202,19 @@ class AnalyticalEvaluator:
     ) -> tuple[Evaluation, Floats]:
         """Return evaluations, the throughput sought in some steps, and the violation at a load each."""
         placement, points = as_program(placement, points)
-        state = np.column_stack([points, np.maximum(load_qps, _LEAST_QPS)])
+        state = np.column_stack([points, np.maximum(load_qps, LEAST_QPS)])
 
         def compiled(layout: Layout) -> Compiled:
             program = value_program(placement, layout, size)
             return lambda rows, states: program(rows, states, steps)
 
         found = self._run(compiled, pair, state, size, ideal)
-        qps, excess, saturation, memory, violated = found.T
+        *judged, violated = found.T
+        # NaN compares as neither better nor worse, and would win where the largest of several is looked for.
+        known = np.isfinite(judged).all(axis=0)
+        qps, excess, saturation, memory = (
+            np.where(known, column, unknown) for column, unknown in zip(judged, _UNKNOWN, strict=True)
+        )
         return Evaluation(np.where(memory <= 1.0, qps, 0.0), excess, saturation, memory), violated
 
     def _run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -295,9 +296,12 @@ def _results(
 
 
 def _chosen(found: _Best) -> Schedule | None:
-    """Return the best schedule over all placements; the first of equals."""
-    space, one = max(found.values(), key=lambda entry: float(entry[1].evaluation.qps[0]))
-    return space.schedule(one.points[0]) if one.evaluation.qps[0] > 0.0 else None
+    """Return the best schedule over all placements; the first of equals. No rate but a finite one wins."""
+    served = [(space, one) for space, one in found.values() if 0.0 < one.evaluation.qps[0] < math.inf]
+    if not served:
+        return None
+    space, one = max(served, key=lambda entry: float(entry[1].evaluation.qps[0]))
+    return space.schedule(one.points[0])
 
 
 def _predictions(

@@ -19,8 +19,9 @@ from hercules_opt.hardware.packing import Pair, pack
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.schedule import Placement, Schedule
 from hercules_opt.problem.servers import ServerType
-from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation
+from hercules_opt.scheduling.evaluator import LEAST_QPS, AnalyticalEvaluator, Evaluation
 from hercules_opt.scheduling.programs import Detail, detail
+from hercules_opt.scheduling.refusal import no_figures
 from hercules_opt.scheduling.schedules import located
 from hercules_opt.scheduling.space import Floats
 from hercules_opt.workloads.operators import workload
@@ -121,8 +122,8 @@ def predict(
     Raises
     ------
     InputError
-        If an argument is of another type, the schedule is not one of this server, or the load is not below
-        its saturation; without a load, if the schedule serves none within the limits.
+        If an argument is of another type, the schedule is not one of this server, or the load is not from
+        1e-6 QPS to below its saturation; without a load, if the schedule serves none within the limits.
     """
     check_type("server", server, ServerType)
     check_type("model", model, Model)
@@ -157,6 +158,8 @@ def predict_all(
             base = bounded.take(place)
             load = _load(loads_qps[row], base)
             found = detail(placement, pairs[row], points[row], load)
+            if not all(np.isfinite(figure).all() for figure in found.point):
+                raise InputError(no_figures(), where="schedule")
             predictions[row] = _prediction(
                 models[row],
                 schedules[row],
@@ -171,6 +174,8 @@ def predict_all(
 
 
 def _load(asked: float | None, at: Evaluation) -> float:
+    if not math.isfinite(at.memory):
+        raise InputError(no_figures(), where="schedule")
     if asked is None:
         if at.memory > 1.0:
             raise InputError(_too_large(at), where="schedule")
@@ -178,8 +183,9 @@ def _load(asked: float | None, at: Evaluation) -> float:
             rule = "the schedule serves no load within the limits; give load_qps to see what it does"
             raise InputError(rule, where="schedule")
         return float(at.qps)
-    if not (math.isfinite(asked) and 0.0 < asked < at.saturation_qps):
-        rule = f"must be above 0 and below the saturation of the schedule, {float(at.saturation_qps):.6g} QPS"
+    if not (math.isfinite(asked) and LEAST_QPS <= asked < at.saturation_qps):
+        most = f"the saturation of the schedule, {float(at.saturation_qps):.6g} QPS"
+        rule = f"must be at least {LEAST_QPS:g} and below {most}"
         raise InputError(rule, where="load_qps", found=asked)
     return float(asked)
 

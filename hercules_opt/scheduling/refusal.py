@@ -11,6 +11,11 @@ from hercules_opt.scheduling.evaluator import Evaluation
 _MARGIN = 1.001
 
 
+def no_figures() -> str:
+    """Return the reason where the cost model cannot compute a figure."""
+    return "the cost model has no finite figures for a server and a model as extreme as these"
+
+
 def no_core() -> str:
     """Return the reason of a server whose processor has no core."""
     return "the processor has no cores; at least one is needed"
@@ -23,6 +28,8 @@ def refusal(pair: Pair, nearest: Evaluation) -> str:
     into memory, or the least memory where none does.
     """
     memory = float(nearest.memory[0])
+    if not math.isfinite(memory):
+        return no_figures()
     if memory > 1.0:
         return (
             f"the model does not fit: it takes {memory:.3g} times the memory that there is; "

@@ -40,7 +40,7 @@ servers = st.fixed_dictionaries(
 models = st.fixed_dictionaries(
     {},
     optional={
-        "sla_ms": figure(positive(1e7)),
+        "sla_ms": figure(st.floats(1e-6, 1e7)),
         "over_provision": figure(st.floats(0, 100)),
         "title": words,
         **origin,

@@ -71,9 +71,10 @@ def test_the_operators_take_the_time_of_the_model(server: ServerType, model: Mod
             ", found 2",
         ),
         ({"hot_share": 0.0}, 1.0, "schedule, hot_share: must be left out: placement 'cpu' has threads, "),
-        ({}, -1.0, "load_qps: must be above 0 and below the saturation"),
-        ({}, float("nan"), "load_qps: must be above 0 and below the saturation"),
-        ({}, 1e9, "load_qps: must be above 0 and below the saturation"),
+        ({}, -1.0, "load_qps: must be at least 1e-06 and below the saturation"),
+        ({}, 1e-7, "load_qps: must be at least 1e-06 and below the saturation of the schedule, "),
+        ({}, float("nan"), "load_qps: must be at least 1e-06 and below the saturation"),
+        ({}, 1e9, "load_qps: must be at least 1e-06 and below the saturation"),
     ],
 )
 def test_what_cannot_be_predicted_is_refused(
