@@ -12,7 +12,7 @@ from hercules_opt.provisioning.plan import Plan
 from hercules_opt.reporting.figures import figure_kinds, total_kinds, weakest_kind
 from hercules_opt.reporting.instances import size_line
 from hercules_opt.reporting.pairs import Pairs
-from hercules_opt.reporting.text import by_kind, number, percent, printable, seconds
+from hercules_opt.reporting.text import by_kind, percent, printable, seconds
 
 #: Models whose latency targets are listed one by one.
 MOST_TARGETS = 12
@@ -79,9 +79,9 @@ def _targets(instance: Instance) -> str:
         limits = [model.sla_ms for model in given.values() if model.sla_ms is not None]
         shares = sorted({model.sla_percentile for model in given.values()})
         at = " and ".join(f"p{share:g}" for share in shares[:3])
-        return f"{at} within {number(min(limits))} to {number(max(limits))} ms, {len(given)} models"
+        return f"{at} within {min(limits):g} to {max(limits):g} ms, {len(given)} models"
     return ", ".join(
-        f"{name} p{model.sla_percentile:g} within {number(model.sla_ms)} ms" for name, model in given.items()
+        f"{name} p{model.sla_percentile:g} within {model.sla_ms:g} ms" for name, model in given.items()
     )
 
 
@@ -107,6 +107,8 @@ def _rates(table: EfficiencyTable | None) -> list[tuple[str, str]]:
     counts = _checked(table)
     if counts["simulated"]:
         text = f"{counts['simulated']} predicted, all simulated; {counts['lowered']} lowered to what holds"
+        nothing = sum(pair.checked == "simulated" and pair.qps is None for pair in table or ())
+        text += f", {nothing} of them to nothing" if nothing else ""
         return [("rates", text.replace("all simulated", "simulated") if counts["not_checked"] else text)]
     return [("rates", f"{counts['not_checked']} predicted, not checked")] if counts["not_checked"] else []
 

@@ -95,6 +95,9 @@ def _row(
     found.update(checked="simulated", source=f"{source}, checked by simulation")
     if check.qps > 0.0:
         found.update(qps=check.qps, power_w=check.power_w, p95_ms=check.p95_ms, p99_ms=check.p99_ms)
+        if check.qps < result.qps and prediction is not None and prediction.binds != "tail latency":
+            # What the cost model names does not bind at the lowered rate.
+            found["binds"] = "tail latency in simulation"
         return PairEfficiency.model_validate(found)
     for key in ("qps", "power_w", "p95_ms", "p99_ms", "qps_error", "beyond", "schedule", "binds"):
         found.pop(key, None)

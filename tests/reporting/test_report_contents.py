@@ -17,6 +17,7 @@ from hercules_opt.reporting.day import DayReport, day_document, day_grid
 from hercules_opt.reporting.efficiency import best_grid, efficiency_grid
 from hercules_opt.reporting.figures import figure_kinds, total_kinds, weakest_kind
 from hercules_opt.reporting.plans import ending_line, interval_starts_h, intervals_grid, mean_line, use_grid
+from hercules_opt.reporting.terms import terms_page
 
 TINY = ho.load_instance("tiny")
 FLEET = ho.load_instance("mlperf-fleet")
@@ -179,3 +180,24 @@ def test_an_unknown_power_is_shown_between_its_bounds() -> None:
     assert intervals_grid(TINY, plan).rows[0][1] == f"{10 * used} to {90 * used}"
     nothing = ho.provision(unknown.replace(idle_w=np.nan, peak_w=np.nan), objective="servers")
     assert intervals_grid(TINY, nothing).rows[0][1] == "-"
+
+
+def test_terms_say_what_the_check_left() -> None:
+    """A rate lowered to nothing is told apart; a target below 0.05 ms is not shown as 0."""
+    model = ho.catalogue.models["dlrm-rmc1"].replace(sla_ms=0.04)
+    instance = TINY.replace(models=dict.fromkeys(TINY.models, model))
+    row = {
+        "server_type": "cpu",
+        "kind": "analytic",
+        "source": "test",
+        "checked": "simulated",
+        "analytic_qps": 9.0,
+    }
+    served = [ho.PairEfficiency(**row, model=name, qps=qps) for name, qps in (("a", 9.0), ("b", 8.0))]
+    table = ho.EfficiencyTable((*served, ho.PairEfficiency(**row, model="c", reason="too slow")))
+    lines = dict(terms_page(instance, table, []).rows)
+    assert lines["rates"] == "3 predicted, all simulated; 2 lowered to what holds, 1 of them to nothing"
+    assert dict(terms_page(instance, ho.EfficiencyTable(tuple(served)), []).rows)["rates"] == (
+        "2 predicted, all simulated; 1 lowered to what holds"
+    )
+    assert "p95 within 0.04 ms" in lines["latency"]

@@ -233,6 +233,28 @@ def test_a_claim_that_is_too_good_is_stepped_down(
     assert (weak.checked, weak.analytic_qps) == (None, None)
 
 
+def test_what_binds_after_the_check_is_the_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rate below the one that meets the power budget is not bound by it."""
+
+    def budgeted(*arguments: Any, **options: Any) -> list[ho.ScheduleResult]:
+        return [
+            replace(
+                result,
+                qps=1.3 * result.qps,
+                prediction=result.prediction and replace(result.prediction, binds="power budget"),
+            )
+            for result in optimize_all(*arguments, **options)
+        ]
+
+    monkeypatch.setattr(efficiencies, "optimize_all", budgeted)
+    row = ho.profile(instance()).get("one-core", "rmc3")
+    assert row is not None
+    assert row.binds == "tail latency in simulation"
+    unchecked = ho.profile(instance(), check=False).get("one-core", "rmc3")
+    assert unchecked is not None
+    assert (unchecked.binds or "").startswith("power budget")
+
+
 def test_a_claim_that_holds_stays_as_it_is(
     results: dict[str, ho.ScheduleResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
