@@ -13,7 +13,7 @@ from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable, PairEfficiency
 from hercules_opt.reporting.grid import Grid
 from hercules_opt.reporting.terms import terms_document, terms_page
-from hercules_opt.reporting.text import NOTHING, number, percent, plural, printable, short
+from hercules_opt.reporting.text import NOTHING, milliseconds, number, percent, plural, printable, short
 
 #: Pairs that cannot serve whose reasons are printed; the others are counted.
 MOST_REFUSED = 50
@@ -71,8 +71,8 @@ def schedules_grid(table: EfficiencyTable) -> Grid:
             _interval(pair),
             _check(pair),
             number(pair.power_w),
-            number(pair.p95_ms),
-            number(pair.p99_ms),
+            milliseconds(pair.p95_ms),
+            milliseconds(pair.p99_ms),
             pair.binds or NOTHING,
             pair.schedule.label() if pair.schedule is not None else NOTHING,
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -12,6 +14,8 @@ from rich.text import Text
 
 _GUTTER = 2
 _NARROWEST_NAME = 12
+#: A word of a name with the space after it, and a part of a word with the sign that joins it to the next.
+_WORD, _PART = re.compile(r"\s*\S+\s*"), re.compile(r"[^._/+-]*[._/+-]+|[^._/+-]+")
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,8 @@ class Grid:
     """A title, a column of names, and columns of figures.
 
     Columns that do not fit beside the names go into further blocks below, which repeat the names. Figures and
-    headings are never cut or broken; only where the names alone leave no room for a column are they folded.
+    headings are never cut or broken; only where the names alone leave no room for a column are they folded,
+    between their words where that can be. A table without rows says so.
 
     Parameters
     ----------
@@ -45,6 +50,9 @@ class Grid:
         """Render one block after the other."""
         if self.title:
             yield Text(self.title, style="bold")
+        if not self.rows:
+            yield Text("  none")
+            return
         names_width = self._names_width(options.max_width)
         for columns in self._blocks(names_width, options.max_width):
             yield self._block(columns, names_width)
@@ -88,5 +96,23 @@ class Grid:
                 overflow="fold",
             )
         for row in self._shown:
-            table.add_row(*(row[column] for column in (0, *columns)))
+            table.add_row(folded(row[0], names_width), *(row[column] for column in columns))
         return table
+
+
+def folded(name: str, width: int) -> str:
+    """Return a name in lines of a width: ended after a word, or within a longer one after a joining sign."""
+    lines = [""]
+    words = [[word] if _fits(word, width) else _PART.findall(word) for word in _WORD.findall(name)]
+    for word in chain.from_iterable(words):
+        if lines[-1] and not _fits(lines[-1] + word, width):
+            lines.append("")
+        lines[-1] += word
+        while not _fits(lines[-1], width):  # nothing joins its parts
+            cut = max(1, sum(cell_len(lines[-1][: n + 1]) <= width for n in range(len(lines[-1]))))
+            lines[-1:] = [lines[-1][:cut], lines[-1][cut:]]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _fits(text: str, width: int) -> bool:
+    return cell_len(text.rstrip()) <= width

@@ -14,7 +14,17 @@ from hercules_opt.problem.instance import Instance
 from hercules_opt.reporting.figures import figure_kinds, weakest_kind
 from hercules_opt.reporting.grid import Grid
 from hercules_opt.reporting.pairs import Pairs
-from hercules_opt.reporting.text import NOTHING, by_kind, clock, number, percent, plural, printable, short
+from hercules_opt.reporting.text import (
+    NOTHING,
+    by_kind,
+    clock,
+    milliseconds,
+    number,
+    percent,
+    plural,
+    printable,
+    short,
+)
 
 
 def instance_document(instance: Instance) -> dict[str, Any]:
@@ -83,7 +93,9 @@ def _models_grid(instance: Instance) -> Grid:
     rows = []
     for name, model in instance.models.items():
         loads = instance.loads.qps[name]
-        target = NOTHING if model.sla_ms is None else f"{number(model.sla_ms)} ms p{model.sla_percentile:g}"
+        target = (
+            NOTHING if model.sla_ms is None else f"{milliseconds(model.sla_ms)} ms p{model.sla_percentile:g}"
+        )
         over = percent(model.over_provision)
         rows.append((name, target, over, short(min(loads)), short(max(loads))))
     return Grid("Models", ("model", "latency target", "over-provision", "least QPS", "peak QPS"), tuple(rows))

@@ -31,6 +31,13 @@ def number(value: float | None) -> str:
     return text.removesuffix(".0")
 
 
+def milliseconds(value: float | None) -> str:
+    """Return a time as ``number`` does, but with three significant digits where that would show none."""
+    if value is None or not 0.0 < value < 0.1:
+        return number(value)
+    return f"{value:.3g}"
+
+
 def one_decimal(value: float | None) -> str:
     """Return a figure with thousands separators and always one decimal, so that columns line up."""
     return NOTHING if value is None or math.isnan(value) else f"{value:,.1f}"

@@ -7,11 +7,22 @@ import io
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from hercules_opt.reporting.grid import Grid
+from hercules_opt.reporting.grid import Grid, folded
 from hercules_opt.reporting.pairs import Pairs
-from hercules_opt.reporting.text import clock, number, one_decimal, percent, plural, printable, seconds, short
+from hercules_opt.reporting.text import (
+    clock,
+    milliseconds,
+    number,
+    one_decimal,
+    percent,
+    plural,
+    printable,
+    seconds,
+    short,
+)
 
 
 def rendered(part: RenderableType, width: int) -> list[str]:
@@ -28,6 +39,12 @@ def rendered(part: RenderableType, width: int) -> list[str]:
         (number(202667.64), "202,668"),
         (number(None), "-"),
         (number(float("nan")), "-"),
+        (milliseconds(0.001), "0.001"),
+        (milliseconds(0.02346), "0.0235"),
+        (milliseconds(0.1), "0.1"),
+        (milliseconds(2000.0), "2,000"),
+        (milliseconds(0.0), "0"),
+        (milliseconds(None), "-"),
         (one_decimal(9.0), "9.0"),
         (one_decimal(None), "-"),
         (short(9994.96), "9.99k"),
@@ -103,6 +120,46 @@ def test_long_names_are_folded_only_where_they_leave_no_room() -> None:
     narrow = rendered(grid, 40)
     assert "".join(line.split()[0] for line in narrow[1:]) == "x" * 40
     assert max(len(line) for line in narrow) <= 40
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("a-server-type-of-a-long-name", ["a-server-type-", "of-a-long-name"]),
+        ("compute optimised second kind", ["compute", "optimised", "second kind"]),
+        ("altra-a100p80x4 x ssd-resnet34", ["altra-", "a100p80x4 x", "ssd-resnet34"]),
+        ("ab.cd_ef/gh+ij_kl", ["ab.cd_ef/gh+", "ij_kl"]),
+        ("cpu x ssd-resnet34", ["cpu x", "ssd-resnet34"]),
+        ("short", ["short"]),
+        ("x" * 30, ["x" * 14, "x" * 14, "xx"]),
+        ("a-" + "x" * 20 + "-b", ["a-", "x" * 14, "xxxxxx-b"]),
+    ],
+)
+def test_a_name_is_folded_between_its_words(name: str, lines: list[str]) -> None:
+    """After a word; in one longer than the line after a joining sign; cut only where there is none."""
+    assert folded(name, 14).split("\n") == lines
+
+
+@given(st.text("ab -_.\u30c6", max_size=40), st.integers(2, 20))
+@settings(derandomize=True, deadline=None)
+def test_folding_loses_nothing_but_spaces(name: str, width: int) -> None:
+    lines = folded(name, width).split("\n")
+    assert "".join("".join(lines).split()) == "".join(name.split())
+    assert all(cell_len(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_names_of_a_narrow_table_are_whole_words(width: int) -> None:
+    name = "ranking-of-candidates-for-the-home-page"
+    lines = rendered(Grid("", ("model", "over-provision"), ((name, "5 %"),)), width)
+    words = [word for line in lines for word in line.replace("5 %", "").split()]
+    assert set("-".join(words).replace("--", "-").split("-")) >= set(name.split("-"))
+
+
+def test_a_table_without_rows_says_so() -> None:
+    """And shows no heading without a line below it."""
+    lines = rendered(Grid("What moves", ("type", "W"), ()), 80)
+    assert [line.rstrip() for line in lines] == ["What moves", "  none"]
 
 
 def test_lines_beyond_the_limit_are_counted() -> None:
