@@ -30,15 +30,16 @@ _NEVER_MS = 1e300
 
 @dataclass(frozen=True)
 class LateLimit:
-    """A run is lost, and may end, as soon as more than so many queries miss the target."""
+    """A run is lost, and may end, as soon as more than so many queries after the first miss the target."""
 
     sla_ms: float
     most_late: int
+    skipped: int = 0
 
     def broken(self, latency_ms: Floats, since_ms: Floats) -> bool:
         """Whether too many are late, given latencies so far and the time since each query was due."""
         late = (latency_ms > self.sla_ms) & (since_ms > self.sla_ms)
-        return int(np.count_nonzero(late)) > self.most_late
+        return int(np.count_nonzero(late[self.skipped :])) > self.most_late
 
 
 class Server(Protocol):
@@ -99,7 +100,7 @@ def load_run(server: Server, model: Model, rate_qps: float, queries: int, seed: 
     skipped = int(_WARMUP_SHARE * queries)
     most_late = int((1.0 - model.sla_percentile / 100.0) * (queries - skipped))
     neighbours = Neighbours(own_s=server.cpu_s)
-    latency, lateness = server.serve(trace, LateLimit(model.sla_ms, most_late + skipped))
+    latency, lateness = server.serve(trace, LateLimit(model.sla_ms, most_late, skipped))
     kept = latency[skipped:]
     held = int(np.count_nonzero(kept > model.sla_ms)) <= most_late
     return LoadRun(rate_qps, held, kept, lateness, neighbours.cores())

@@ -122,6 +122,7 @@ def measure(
     batches: Sequence[int] = BATCHES,
     load: bool = False,
     points: int = DEFAULT_POINTS,
+    effort: Effort | None = None,
     quick: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Measurement:
@@ -135,6 +136,8 @@ def measure(
         Also serve every model under load: a search from the schedule that the cost model picks.
     points
         Schedules that it measures per model.
+    effort
+        How long it measures each.
     quick
         A run of seconds, whose figures mean little.
 
@@ -162,7 +165,7 @@ def measure(
     ]  # fmt: skip
     rates = []
     if load:
-        rates = _rates(models, found, host, points, QUICK if quick else Effort(), progress)
+        rates = _rates(models, found, host, points, QUICK if quick else effort or Effort(), progress)
     timings = [*(one.timing for one in samples), *(one.timing for one in times)]
     return Measurement(
         host,

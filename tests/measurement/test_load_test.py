@@ -20,7 +20,9 @@ def test_a_query_is_late_once_it_is_open_for_longer_than_the_target() -> None:
     open_queries = np.full(3, np.inf)
     assert not limit.broken(open_queries, np.array([11.0, 9.0, 3.0]))
     assert limit.broken(open_queries, np.array([12.0, 10.5, 4.0]))
-    assert limit.broken(np.array([11.0, 12.0, 1.0]), np.array([30.0, 30.0, 30.0]))
+    late = np.array([11.0, 12.0, 1.0])
+    assert limit.broken(late, np.full(3, 30.0))
+    assert not LateLimit(10.0, 1, skipped=1).broken(late, np.full(3, 30.0))
 
 
 def test_a_rate_holds_if_the_percentile_of_all_after_the_warm_up_is_within_the_target() -> None:
