@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hercules_opt.errors import InputError
+from hercules_opt.measurement import recurrent
 from hercules_opt.measurement.extra import required
 from hercules_opt.problem.architecture import Architecture, Tables
 
@@ -87,9 +88,9 @@ def graph(architecture: Architecture, part: Part, seed: int = 0) -> bytes:
     Raises
     ------
     InputError
-        If the architecture has a unit that is not measured.
+        If the architecture has tables with a broken number of lookups.
     """
-    builder = _Builder(architecture, np.random.default_rng(seed))
+    builder = Builder(architecture, np.random.default_rng(seed))
     if part != "dense":
         builder.gathers()
     if part != "sparse":
@@ -98,7 +99,7 @@ def graph(architecture: Architecture, part: Part, seed: int = 0) -> bytes:
 
 
 @dataclass
-class _Builder:
+class Builder:
     """Nodes and weights of a graph, in order."""
 
     architecture: Architecture
@@ -112,14 +113,25 @@ class _Builder:
         self.specs = table_specs(self.architecture)
 
     def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Add an operator with one output; return its name."""
         self.nodes.append(self.onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
+    def matrix(self, rows: int, columns: int) -> Floats:
+        """Return a random matrix whose product keeps the size of what it is multiplied by."""
+        return self.rng.standard_normal((rows, columns), dtype=np.float32) * np.float32(np.sqrt(2.0 / rows))
+
+    def weight(self, name: str, rows: int, columns: int) -> str:
+        """Add a random matrix."""
+        return self.constant(name, self.matrix(rows, columns))
+
     def constant(self, name: str, array: npt.NDArray[Any]) -> str:
+        """Add an array; return its name."""
         self.weights.append(self.onnx.numpy_helper.from_array(array, name))
         return name
 
     def input(self, name: str, shape: list[Any], *, ids: bool = False) -> str:
+        """Add an input; return its name."""
         types = self.onnx.TensorProto
         kind = types.INT32 if ids else types.FLOAT
         self.inputs.append(self.onnx.helper.make_tensor_value_info(name, kind, shape))
@@ -157,6 +169,7 @@ class _Builder:
         self.top(top)
 
     def with_role(self, *roles: str) -> list[TableSpec]:
+        """Return the tables that play some roles."""
         return [spec for spec in self.specs if self.architecture.tables[spec.group].role in roles]
 
     def flat(self, spec: TableSpec) -> str:
@@ -168,8 +181,7 @@ class _Builder:
         """Add layers; the ``last`` of a network has no activation function."""
         for number, (k, n) in enumerate(pairwise((width, *widths))):
             layer = f"{name}_{number}"
-            scale = np.float32(np.sqrt(2.0 / k))
-            weight = self.constant(f"{layer}_w", self.rng.standard_normal((k, n), dtype=np.float32) * scale)
+            weight = self.weight(f"{layer}_w", k, n)
             bias = self.constant(f"{layer}_b", np.zeros(n, dtype=np.float32))
             source = self.node("Gemm", [source, weight, bias], layer)
             if not (last and number == len(widths) - 1):
@@ -196,24 +208,32 @@ class _Builder:
         return self.node("Concat", [*dense, kept], "joined", axis=1)
 
     def behaviours(self) -> str:
-        """Add DIN's activation unit: score every behaviour against the candidate, sum by the scores."""
-        unit, of = self.architecture.behaviour, self.architecture
+        """Add the unit that reads the behaviours; return the vector that goes on."""
+        unit = self.architecture.behaviour
         assert unit is not None
-        if unit.attention_hidden is None:
-            rule = "recurrent units are not measured: the runtime has no such operator"
-            raise InputError(rule, key="behaviour.unit", found=unit.unit)
-        specs = self.with_role("behaviour")
-        (candidate,) = self.with_role("candidate")
-        names = [spec.pooled for spec in specs]
+        names = [spec.pooled for spec in self.with_role("behaviour")]
         history = names[0] if len(names) == 1 else self.node("Concat", names, "history", axis=1)
-        length, dim = of.behaviours, specs[0].dim
+        if unit.attention_hidden is not None:
+            return self.attention(history, unit.attention_hidden)
+        assert unit.hidden is not None
+        dim = self.with_role("behaviour")[0].dim
+        states, last = recurrent.gru(self, history, dim, unit.hidden)
+        if unit.unit == "gru":
+            return last
+        (candidate,) = self.with_role("candidate")
+        return recurrent.augru(self, states, candidate.pooled, candidate.dim, unit.hidden)
+
+    def attention(self, history: str, hidden: tuple[int, ...]) -> str:
+        """Add DIN's activation unit: score every behaviour against the candidate, sum by the scores."""
+        (candidate,) = self.with_role("candidate")
+        length, dim = self.architecture.behaviours, candidate.dim
         product = self.node("Mul", [history, candidate.pooled], "compared")
         whole = self.node("Shape", [history], "history_shape")
         repeated = self.node("Expand", [candidate.pooled, whole], "candidates")
         features = self.node("Concat", [history, repeated, product], "features", axis=2)
         rows = self.constant("rows_shape", np.array([-1, 3 * dim], dtype=np.int64))
         source = self.node("Reshape", [features, rows], "feature_rows")
-        scores = self.mlp("attention", source, 3 * dim, (*unit.attention_hidden, 1), last=True)
+        scores = self.mlp("attention", source, 3 * dim, (*hidden, 1), last=True)
         shape = self.constant("scores_shape", np.array([-1, 1, length], dtype=np.int64))
         weights = self.node("Reshape", [scores, shape], "scores")
         summed = self.node("MatMul", [weights, history], "summed")
@@ -244,6 +264,7 @@ class _Builder:
             self.node("Identity", [scored], f"scores_{task}")
 
     def model(self, part: Part) -> bytes:
+        """Return all that was added as a model."""
         helper, types = self.onnx.helper, self.onnx.TensorProto
         tasks = self.architecture.tasks if self.architecture.task_mlp else 1
         names = [f"scores_{task}" for task in range(tasks)]

@@ -16,7 +16,7 @@ from hercules_opt.problem.architecture import Architecture
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-MEASURED = ("dlrm-rmc1", "dlrm-rmc2", "dlrm-rmc3", "ncf", "wnd", "mt-wnd", "din", "mlperf-dlrm")
+MEASURED = ("dlrm-rmc1", "dlrm-rmc2", "dlrm-rmc3", "ncf", "wnd", "mt-wnd", "din", "dien", "mlperf-dlrm")
 ITEMS = 3
 
 
@@ -73,9 +73,56 @@ def test_scores_are_those_of_numpy() -> None:
     np.testing.assert_allclose(scores, layer("top_mlp_1", hidden), rtol=1e-4)
 
 
-def test_recurrent_units_are_refused() -> None:
-    with pytest.raises(ho.InputError, match=r"behaviour.unit: recurrent units are not measured"):
-        graph(architecture("dien"), "whole")
+def sigmoid(x: Any) -> Any:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def recurrent(unit: str) -> Architecture:
+    return Architecture.model_validate(
+        {
+            "top_mlp": (1,),
+            "behaviour": {"unit": unit, "hidden": 4},
+            "tables": (
+                {"rows": 30, "dim": 3, "sequence": 5, "role": "behaviour"},
+                {"rows": 30, "dim": 3, "role": "feature" if unit == "gru" else "candidate"},
+            ),
+        }
+    )
+
+
+@pytest.mark.parametrize("unit", ["gru", "gru-augru"])
+def test_recurrences_are_those_of_numpy(unit: str) -> None:
+    """Three gates per step, the update gate first; DIEN's second recurrence scales it by the attention."""
+    of = recurrent(unit)
+    model, given = graph(of, "whole", seed=5), inputs(of, 1.0)
+    given = {key: 2.0 * each if key.startswith("table") else each for key, each in given.items()}
+    initial = onnx.load_from_string(model).graph.initializer
+    weights = {one.name: onnx.numpy_helper.to_array(one) for one in initial}
+
+    def step(state: Any, x: Any, r: Any, share: Any = 1.0) -> Any:
+        (ux, rx, nx), (uh, rh, nh) = np.split(x, 3, axis=1), np.split(state @ r, 3, axis=1)
+        # The operator keeps the share 1 - update of what is new, DIEN's paper the share update.
+        update, reset = sigmoid(ux + uh), sigmoid(rx + rh)
+        new = np.tanh(nx + reset * nh)
+        kept = update if isinstance(share, float) else 1.0 - share * update
+        return kept * state + (1.0 - kept) * new
+
+    history = given["table_0_0"][given["ids_0_0"]]
+    other = given["table_1_0"][given["ids_1_0"]][:, 0]
+    states, state = [], np.zeros((ITEMS, 4))
+    for number in range(5):
+        state = step(state, history[:, number] @ weights["gru_w"][0].T, weights["gru_r"][0].T)
+        states.append(state)
+    if unit == "gru-augru":
+        asked = other @ weights["attention_w"]
+        scores = np.array([(one * asked).sum(axis=1) for one in states])
+        shares = np.exp(scores) / np.exp(scores).sum(axis=0)
+        state = np.zeros((ITEMS, 4))
+        for one, share in zip(states, shares, strict=True):
+            state = step(state, one @ weights["augru_w"], weights["augru_r"], share[:, None])
+    (scores,) = session(model, 1).run(None, given)
+    joined = np.concatenate([other, state], axis=1)
+    np.testing.assert_allclose(scores, joined @ weights["top_mlp_0_w"], rtol=1e-3, atol=1e-5)
 
 
 def test_without_the_extra_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
