@@ -7,9 +7,9 @@ import numbers
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from hercules_opt.errors import InputError, Words, key_path, nearest_name
 from hercules_opt.problem.csv_files import parse_number, read_csv, write_csv
@@ -17,7 +17,7 @@ from hercules_opt.problem.files import read_json, write_text
 from hercules_opt.problem.names import Name
 from hercules_opt.problem.provenance import KINDS, Part
 from hercules_opt.problem.schedule import Schedule
-from hercules_opt.problem.validation import input_error
+from hercules_opt.problem.validation import broken, input_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +63,17 @@ class PairEfficiency(Part):
     reason: str | None = Field(
         default=None, description="Why the server cannot serve the model, what would help."
     )
+
+    @model_validator(mode="after")
+    def _check_only_lowers(self) -> Self:
+        if self.checked == "simulated" and (self.qps or 0.0) > (self.analytic_qps or 0.0):
+            raise broken(
+                "must be at most analytic_qps where it was checked by simulation",
+                key=("qps",),
+                found=self.qps,
+                hint="Leave checked empty for a rate of your own.",
+            )
+        return self
 
 
 COLUMNS: tuple[str, ...] = (

@@ -13,7 +13,13 @@ from numpy.typing import ArrayLike
 from hercules_opt.simulation.intervals import TIE, Interval, percentile_interval
 from hercules_opt.simulation.network import run_network
 from hercules_opt.simulation.saturation import saturation_of_trace
-from hercules_opt.simulation.server import CONFIDENCE, WARMUP_SHARE, poisson_trace, simulate_server
+from hercules_opt.simulation.server import (
+    CONFIDENCE,
+    WARMUP_SHARE,
+    poisson_trace,
+    simulate_server,
+    spans_enough,
+)
 from hercules_opt.simulation.stages import (
     SizeSampler,
     Stage,
@@ -49,6 +55,8 @@ class LargestLoad:
         The percentile of queries that never meet another one.
     runs
         How many loads were simulated.
+    queries
+        How many queries of each run were kept.
     """
 
     value_qps: float
@@ -58,7 +66,13 @@ class LargestLoad:
     saturation_qps: float
     unloaded_ms: Interval
     runs: int
+    queries: int
     seed: int
+
+    @property
+    def long_enough(self) -> bool:
+        """Whether the interval is to be trusted: see `ServerRun.long_enough`, here at the load found."""
+        return spans_enough(self.queries, self.value_qps / self.saturation_qps)
 
 
 def largest_load(
@@ -121,6 +135,7 @@ def largest_load(
         saturation_qps=saturation_qps,
         unloaded_ms=unloaded_ms,
         runs=len(search.seen) - 1,
+        queries=queries - int(WARMUP_SHARE * queries),
         seed=seed,
     )
 

@@ -85,8 +85,7 @@ class ServerRun:
         Latencies of queries about 4 / (1 - rho)^2 apart still depend on each other (rho = load / saturation);
         the intervals were seen to hold their level from 200 such spans on.
         """
-        idle_share = 1 - self.load_qps / self.saturation_qps
-        return self.stable and self.latency_ms.size * idle_share**2 >= 4 * SPANS
+        return spans_enough(self.latency_ms.size, self.load_qps / self.saturation_qps)
 
     def percentile_ms(self, percentile: float) -> Interval:
         """Return a latency percentile with its 95 % interval."""
@@ -148,6 +147,11 @@ def simulate_server(
         stages=run.stages,
         seed=seed,
     )
+
+
+def spans_enough(queries: int, utilization: float) -> bool:
+    """Return whether so many queries in a row, at this share of saturation, are enough for intervals."""
+    return utilization < 1 and queries * (1 - utilization) ** 2 >= 4 * SPANS
 
 
 def poisson_trace(load_qps: float, sizes: ArrayLike | SizeSampler, queries: int, seed: int) -> Trace:

@@ -68,6 +68,11 @@ TABLE_MUTATIONS: list[tuple[str, str, list[str]]] = [
     (TABLE, "server_type,model,qps\n", ["must have at least one pair"]),
     ("server_type,", "server,", ["line 1: unknown column, found 'server'. Did you mean 'server_type'?"]),
     ("qps,", "QPS,", ["line 1: unknown column, found 'QPS'"]),
+    (
+        TABLE,
+        "server_type,model,qps,analytic_qps,checked\ncpu,ranking,100,50,simulated\n",
+        ["line 2, qps: must be at most analytic_qps where it was checked by simulation, found 100.0. Leave checked"],
+    ),
     ("qps,", "p99_ms,", ["line 1: column 'qps' is missing"]),
     ("power_w,", "qps,", ["line 1: a column may appear only once, found 'qps'"]),
     ("power_w,", ",", ["line 1: every column needs a name"]),

@@ -90,6 +90,15 @@ def test_a_target_above_the_unloaded_percentile_is_met_by_some_load(queries: int
         assert found.value_qps > 0.0
 
 
+def test_long_enough_is_judged_at_the_load_found() -> None:
+    """800 / (1 - rho)^2 of the queries kept: 20,000 at 80 % of saturation, never enough at saturation."""
+    for queries, enough in ((30_000, True), (10_000, False)):
+        found = largest_load([MM1], sla_ms=15.0, sizes=[1], queries=queries)
+        assert found.queries == 0.9 * queries
+        assert found.long_enough is enough
+    assert not largest_load([MM1], sla_ms=1e6, sizes=[1], queries=30_000).long_enough
+
+
 def test_same_seed_same_answer() -> None:
     assert search(12.0, seed=2) == search(12.0, seed=2)
 
