@@ -61,6 +61,9 @@ ENOUGH_SPANS, LEAST_SPANS = 100.0, 5.0
 RESOLUTION = 0.005
 #: Rates simulated per schedule at most.
 MOST_RATES = 12
+#: Rates below this share of saturation are simulated at it, where queries hardly ever meet either: the clock
+#: would not tell their latencies.
+LEAST_LOAD = 1e-6
 #: A rate below this share of the claim counts as none.
 LEAST_SHARE = 1e-3
 
@@ -275,14 +278,15 @@ class _Target:
 
     def ask(self, load_qps: float) -> _Answer:
         """Simulate a rate: more and more queries until the answer is out of doubt."""
+        simulated_qps = max(load_qps, LEAST_LOAD * self.saturation_qps)
         for look, share in enumerate(LOOKS):
             queries = int(share * self.trace.items.size)
-            spans = _kept(queries) * (1.0 - load_qps / self.saturation_qps) ** 2 * self.rarity
+            spans = _kept(queries) * (1.0 - simulated_qps / self.saturation_qps) ** 2 * self.rarity
             last = share == 1.0 or (look > 0 and spans >= ENOUGH_SPANS)
             if spans < LEAST_SPANS and not last:
                 continue
             late, half, latency_ms = self._look(
-                load_qps, queries, spans, CONFIDENCE if last else EARLY_CONFIDENCE
+                simulated_qps, queries, spans, CONFIDENCE if last else EARLY_CONFIDENCE
             )
             if last or abs(late - self.allowed) > half:
                 break

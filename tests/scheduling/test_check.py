@@ -125,6 +125,15 @@ def test_a_target_that_is_just_the_service_time_is_met_by_queries_alone() -> Non
     assert 45.0 < held.qps < 50.5
 
 
+@pytest.mark.parametrize("claim_qps", [1e-12, 1e-3, 1.0])
+def test_a_rate_however_low_is_checked(claim_qps: float) -> None:
+    """At 1e-12 QPS the clock of the simulation would be too coarse for latencies."""
+    held = check_claim(SERVER, model(), claim_qps)
+    assert (held.qps, held.rates) == (claim_qps, 1)
+    assert held.p95_ms == pytest.approx(-math.log(0.05), rel=0.05)
+    assert check_claim(SERVER, model(sla_ms=2.9), claim_qps).qps == 0.0
+
+
 def test_an_endless_target_ends_below_saturation() -> None:
     """A rate is only claimed where the run is long enough for it."""
     held = check_claim(SERVER, model(sla_ms=1e6), 2000.0)
