@@ -1,14 +1,17 @@
-"""What it costs to hand a piece to a worker: processes, as ``measure --load`` has them, against threads.
+"""What it costs to hand a piece to a worker: processes, as ``measure --load`` has them, against threads;
+and to look up rows in memory that processes share.
 
     python -m benchmarks.worker_dispatch [--smoke] [--json FILE]
 
 Needs the ``measure`` extra. All pieces are there at once, and as many workers as cores (or one) serve them;
 threads share one queue and one Python. "Direct" is one loop that hands nothing to anybody. Rounds take turns.
-Processor time per piece hardly depends on what others do to the machine; pieces per second do.
+Processor time per piece hardly depends on what others do to the machine; pieces per second do. Tables that
+a process inherits keep huge pages; those in shared memory have them only where the system is set to.
 """
 
 from __future__ import annotations
 
+import mmap
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +28,7 @@ from hercules_opt.measurement.load_test import LateLimit
 from hercules_opt.measurement.runtime import Lookups, feeds, session, tables
 from hercules_opt.measurement.service_time import scaled
 from hercules_opt.measurement.this_host import usable_cores
+from hercules_opt.problem.architecture import Architecture
 from hercules_opt.problem.catalogue import catalogue
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.schedule import Schedule
@@ -39,6 +43,8 @@ CASES = (
     ("wnd", 0.02, 16),
 )
 ROUNDS, PIECES_S = 5, 1.0
+#: Lookups: rows and width of the table, rows per item, items of a batch, batches of a round.
+ROWS, DIM, LOOKUPS, ITEMS, BATCHES = 4_000_000, 32, 80, 64, 60
 _NO_LIMIT = LateLimit(1e9, 10**9)
 
 #: Serves a number of pieces; returns wall time and processor time.
@@ -51,10 +57,31 @@ def measure(smoke: bool) -> Report:
     for name, share, items in CASES[:1] if smoke else CASES:
         model = scaled(catalogue.models[name], share)
         rows += _case(name, model, items, 1 if smoke else ROUNDS, 0.05 if smoke else PIECES_S)
+    lookups = _lookups(20_000 if smoke else ROWS, 1 if smoke else ROUNDS)
     return Report(
-        {"Pieces handed to workers": rows},
+        {"Pieces handed to workers": rows, "Lookups by where the table is": lookups},
         ["Processor time counts everything: sending, taking, cutting row numbers, computing."],
     )
+
+
+def _lookups(rows: int, rounds: int) -> list[dict[str, object]]:
+    """Return the processor time of lookups in a table of this process, and in shared memory."""
+    table = {"rows": rows, "dim": DIM, "lookups": float(LOOKUPS)}
+    of = Architecture.model_validate({"top_mlp": (1,), "tables": (table,)})
+    (spec,) = table_specs(of)
+    ((name, own),) = tables([spec]).items()
+    shared = np.frombuffer(mmap.mmap(-1, own.nbytes), dtype=own.dtype).reshape(own.shape)
+    shared[...] = own
+    one, lookups = session(graph(of, "sparse"), 1), Lookups()
+    spent: dict[str, list[float]] = {"its own, or inherited": [], "shared memory": []}
+    for _ in range(rounds):
+        for where, held in zip(spent, (own, shared), strict=True):
+            batches = [{**feeds([spec], lookups, ITEMS, 0), name: held} for _ in range(BATCHES)]
+            begin = time.process_time()
+            for batch in batches:
+                one.run(None, batch)
+            spent[where].append((time.process_time() - begin) / BATCHES)
+    return [{"table": where, "cpu_us_per_batch": 1e6 * median(times)} for where, times in spent.items()]
 
 
 def _case(name: str, model: Model, items: int, rounds: int, seconds: float) -> list[dict[str, object]]:

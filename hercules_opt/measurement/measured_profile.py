@@ -27,6 +27,9 @@ from hercules_opt.scheduling.efficiencies import Names
 from hercules_opt.scheduling.predict import predict
 from hercules_opt.scheduling.profile import searchable_pairs
 
+#: Share of the cost model's saturation up to which it states power.
+_SATURATED = 0.999
+
 
 def profile_measured(
     instance: Instance,
@@ -88,7 +91,9 @@ def _row(
         missed = f"none of {len(measured)} measured schedules meets the latency target at any rate"
         return PairEfficiency.model_validate({**found, "reason": missed if measured else one.picked.reason})
     qps = best.rate.qps
-    told = predict(server, one.model, best.schedule, load_qps=qps.value, efficiency=one.efficiency)
+    told = predict(server, one.model, best.schedule, efficiency=one.efficiency)
+    load = min(qps.value, _SATURATED * told.saturation_qps)  # the cost model has no power beyond its own
+    told = predict(server, one.model, best.schedule, load_qps=load, efficiency=one.efficiency)
     power = {"value": told.power_w, "kind": "analytic", "source": "cost model at the measured rate"}
     return PairEfficiency.model_validate(
         {

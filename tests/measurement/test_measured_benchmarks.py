@@ -11,10 +11,11 @@ pytest.importorskip("onnxruntime")
 
 
 def test_workers_are_compared_with_a_loop_that_hands_nothing_over() -> None:
-    (rows,) = worker_dispatch.measure(smoke=True).tables.values()
+    rows, lookups = worker_dispatch.measure(smoke=True).tables.values()
     kinds = {str(row["workers"]).split()[1] for row in rows}
     assert kinds == {"direct", "threads", "processes"}
     assert all(isinstance(row["pieces_s"], float) and row["pieces_s"] > 1.0 for row in rows)
+    assert [row["table"] for row in lookups] == ["its own, or inherited", "shared memory"]
 
 
 @pytest.mark.slow

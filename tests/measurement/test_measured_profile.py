@@ -66,6 +66,22 @@ def test_a_row_states_what_was_measured_and_what_was_not(tmp_path: Path) -> None
     assert ho.EfficiencyTable.from_csv(tmp_path / "table.csv").get("here", "small") is not None
 
 
+def test_a_host_that_is_faster_than_predicted_draws_what_it_draws_when_saturated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(on_host, "HostServer", lambda model: FakeServer(item_ms=1e-4))
+    slow = instance_of()
+    cpu = slow.servers["here"].cpu
+    assert cpu is not None
+    slow = slow.replace(servers={"here": slow.servers["here"].replace(cpu=cpu.replace(clock_ghz=1e-4))})
+    (row,) = profile_measured(slow, points=1, effort=QUICK)
+    assert row.qps is not None
+    assert row.analytic_qps is not None
+    assert row.power_w is not None
+    assert row.qps > 1.5 * row.analytic_qps
+    assert 10.0 < row.power_w <= 20.0
+
+
 def test_a_disturbed_measurement_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NoNeighbours, "busy_cores", 0.7)
     (row,) = profile_measured(instance_of(), points=1, effort=EFFORT)
