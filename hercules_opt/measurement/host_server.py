@@ -148,15 +148,13 @@ class HostServer:
         self._number += 1
         run = _Run(trace, self._batch, self._number, self._done_s)
         self._run[0] = self._number
-        try:
-            lateness_s = self._send(run, limit)
-            while not run.over(limit):
-                self._check()
-                time.sleep(_LOOK_S / 10)
-            return run.latency_ms(), 1e3 * lateness_s
-        finally:
-            self._run[0] = 0
-            self._settle()
+        lateness_s = self._send(run, limit)
+        while not run.over(limit):
+            self._check()
+            time.sleep(_LOOK_S / 10)
+        self._run[0] = 0
+        self._settle()
+        return run.latency_ms(), 1e3 * lateness_s
 
     def _send(self, run: _Run, limit: LateLimit) -> float:
         """Send every query when it is due, until the limit ends the run; return the largest delay."""
@@ -167,16 +165,22 @@ class HostServer:
                 time.sleep(wait)
             now = time.perf_counter()
             lateness = max(lateness, now - due)
-            try:
-                os.write(self._pieces, run.records(query))
-            except BlockingIOError:  # more wait than the pipe holds
+            if not self._written(run.records(query)):
                 run.end()
+                break
             if now > look:
                 self._check()
                 look = now + _LOOK_S
                 if run.over(limit):
                     break
         return lateness
+
+    def _written(self, records: memoryview) -> bool:
+        """Send pieces; return whether the pipe had room for all of them."""
+        try:
+            return os.write(self._pieces, records) == len(records)
+        except BlockingIOError:
+            return False
 
     def _settle(self) -> None:
         """Wait until workers have thrown away what is still in the pipe."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import time
 
 import numpy as np
@@ -30,6 +31,32 @@ SPLIT = ho.Schedule(
 
 def trace(times_ms: list[float], items: int = 10) -> Trace:
     return Trace(np.array(times_ms), np.full(len(times_ms), items))
+
+
+def test_queries_are_cut_into_pieces_and_done_with_the_last_of_them() -> None:
+    done_s = np.full(20, 7.0)
+    run = host_server._Run(Trace(np.array([0.0, 5.0, 5.0]), np.array([10, 3, 8])), 4, 9, done_s)
+    pieces = [list(struct.iter_unpack("4i", run.records(query))) for query in range(3)]
+    assert [[(number, piece, items) for number, piece, items, _ in each] for each in pieces] == [
+        [(9, 0, 4), (9, 1, 4), (9, 2, 2)], [(9, 3, 3)], [(9, 4, 4), (9, 5, 4)],
+    ]  # fmt: skip
+    assert np.isinf(run.latency_ms()).all()
+    done_s[[0, 1, 3, 4, 5]] = run.due_s[0] + np.array([0.5, 0.1, 0.010, 0.2, 0.1])
+    np.testing.assert_allclose(run.latency_ms(), [np.inf, 5.0, 195.0], rtol=1e-6)
+    assert not run.over(NO_LIMIT)
+    done_s[2] = run.due_s[0] + 0.3
+    assert run.latency_ms()[0] == pytest.approx(500.0)
+    assert run.over(NO_LIMIT)
+
+
+def test_a_pipe_that_is_full_ends_the_run() -> None:
+    """More pieces at once than may wait: none is answered twice, and the next run is served."""
+    with HostServer(small()) as server:
+        server.start(ONE.replace(batch_size=1))
+        latency, _ = server.serve(trace([0.0] * 500, items=1000), NO_LIMIT)
+        assert np.isinf(latency).any()
+        again, _ = server.serve(trace([0.0, 10.0]), NO_LIMIT)
+    assert np.isfinite(again).all()
 
 
 def test_one_server_runs_schedule_after_schedule() -> None:
