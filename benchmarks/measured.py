@@ -85,7 +85,7 @@ def _notes(found: Measurement) -> list[str]:
     errors = [abs(one.error) for one in found.rates if one.error is not None]
     within = sum(error <= 0.25 for error in errors)
     sound = sum(one.inside or (one.error is not None and abs(one.error) <= 0.25) for one in found.rates)
-    lost = max((one.regret.lost.value for one in found.rates if one.regret is not None), default=0.0)
+    lost = max((one.lost.value for one in found.rates if one.lost is not None), default=0.0)
     return [
         f"{found.host.name}, {found.host.cores} of {found.host.cores_shown} cores, {state}: others kept "
         f"{busy} cores busy; {100 * found.disturbed:.0f} % of the times differ from run to run.",

@@ -22,6 +22,7 @@ from hercules_opt.measurement.this_host import ThisHost, measured_power_w, this_
 from hercules_opt.measurement.timing import Neighbours, disturbed_share
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.schedule import Schedule
+from hercules_opt.simulation.intervals import Interval
 
 #: Batches of the models that are timed, and how many threads.
 BATCHES = (1, 4, 16, 64, 256)
@@ -65,6 +66,14 @@ class Rate:
     def inside(self) -> bool:
         """Whether the prediction is within the measurement's own interval."""
         return self.measured.qps.lower <= self.predicted_qps <= self.measured.qps.upper
+
+    @property
+    def lost(self) -> Interval | None:
+        """Share of the best rate that the pick does not serve; ``None`` where it could not be measured."""
+        if self.regret is not None:
+            return self.regret.lost
+        known = self.best.schedule == self.schedule and self.measured.qps.value > 0.0
+        return Interval(0.0, 0.0, 0.0) if known else None
 
     @property
     def best(self) -> MeasuredPoint:
@@ -165,7 +174,14 @@ def measure(
     ]  # fmt: skip
     rates = []
     if load:
-        rates = _rates(models, found, host, points, QUICK if quick else effort or Effort(), progress)
+        rates = measured_rates(
+            models,
+            found,
+            host,
+            points=points,
+            effort=QUICK if quick else effort or Effort(),
+            progress=progress,
+        )
     timings = [*(one.timing for one in samples), *(one.timing for one in times)]
     return Measurement(
         host,
@@ -178,14 +194,22 @@ def measure(
     )
 
 
-def _rates(
+def measured_rates(
     models: Mapping[str, Model],
     found: MeasuredHost,
     host: ThisHost,
+    *,
     points: int,
     effort: Effort,
-    progress: Callable[[str], None] | None,
+    progress: Callable[[str], None] | None = None,
 ) -> list[Rate]:
+    """Serve models under load, with the schedules that the calibrated cost model picks and with others.
+
+    Raises
+    ------
+    InputError
+        If a model cannot be built, or the cost model finds no schedule that serves it.
+    """
     rates = []
     for name, model in models.items():
         check_measurable(name, model)

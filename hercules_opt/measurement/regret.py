@@ -16,6 +16,8 @@ from hercules_opt.simulation.intervals import Interval
 
 #: Seeds of the rounds are none of the search's.
 _FIRST_SEED = 1_000
+#: Multiples of the golden ratio are spread evenly between whole numbers.
+_GOLDEN = (5.0**0.5 - 1.0) / 2.0
 
 #: Bisects the rate of a schedule from where to begin, by which first step, with queries of a seed.
 Bisected = Callable[[Schedule, float, float, int], tuple[float, list[LoadRun]]]
@@ -51,13 +53,17 @@ def regret(
 
     Rounds in which one of them holds no rate at all are left out; ``None`` where no round is left.
     """
+    # A bisection ends on one of few rates around where it begins; the beginnings are spread evenly.
+    begun = 0
     pairs: list[tuple[float, float]] = []
     runs: list[LoadRun] = []
     for number in range(rounds):
         order = (picked, best) if number % 2 == 0 else (best, picked)
         found = {}
         for schedule, begin in order:
-            found[schedule], some = bisected(schedule, begin, NEXT_STEP, _FIRST_SEED + number)
+            begun += 1
+            shifted = begin * NEXT_STEP ** (begun * _GOLDEN % 1.0 - 0.5)
+            found[schedule], some = bisected(schedule, shifted, NEXT_STEP, _FIRST_SEED + number)
             runs += some
         if min(found.values()) > 0.0:
             pairs.append((found[picked[0]], found[best[0]]))

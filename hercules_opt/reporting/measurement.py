@@ -69,7 +69,7 @@ def time_row(one: ServiceTime) -> dict[str, Any]:
 
 def rate_row(one: Rate) -> dict[str, Any]:
     """Return one latency-bounded rate as plain data: predicted, measured, and what the prediction loses."""
-    qps, lost = one.measured.qps, one.regret
+    qps, lost = one.measured.qps, one.lost
     return {
         "model": one.model,
         "schedule": one.schedule.label(),
@@ -84,10 +84,10 @@ def rate_row(one: Rate) -> dict[str, Any]:
         "runs": one.measured.runs,
         "lateness_ms": one.measured.lateness_ms,
         "best_schedule": one.best.schedule.label(),
-        "regret": 0.0 if lost is None else lost.lost.value,
-        "regret_lower": 0.0 if lost is None else lost.lost.lower,
-        "regret_upper": 0.0 if lost is None else lost.lost.upper,
-        "regret_rounds": 0 if lost is None else lost.rounds,
+        "regret": None if lost is None else lost.value,
+        "regret_lower": None if lost is None else lost.lower,
+        "regret_upper": None if lost is None else lost.upper,
+        "regret_rounds": 0 if one.regret is None else one.regret.rounds,
     }
 
 
@@ -134,14 +134,11 @@ def _rates_grid(rates: Sequence[Rate]) -> Grid:
 def _regret_grid(rates: Sequence[Rate]) -> Grid:
     rows = []
     for one in rates:
-        best, lost = one.best, one.regret
-        cells = ("0 %", "the best of all", one.schedule.label())
-        if lost is not None:
-            ends = f"{percent(lost.lost.lower)} to {percent(lost.lost.upper)}"
-            cells = (percent(lost.lost.value), ends, best.schedule.label())
-        elif best.schedule != one.schedule:
-            cells = ("-", "no rate held", best.schedule.label())
-        rows.append((one.model, f"{len(one.points)}", *cells))
+        cells = ("-", "no rate held")
+        if one.lost is not None:
+            ends = f"{percent(one.lost.lower)} to {percent(one.lost.upper)}"
+            cells = (percent(one.lost.value), "the best of all" if one.regret is None else ends)
+        rows.append((one.model, f"{len(one.points)}", *cells, one.best.schedule.label()))
     header = ("model", "schedules measured", "lost", "95 % interval", "best schedule measured")
     title = "Lost by the schedule that the cost model picks, both measured in turns"
     return Grid(title, header, tuple(rows), left=(4,))
