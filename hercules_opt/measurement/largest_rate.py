@@ -53,6 +53,8 @@ class Effort:
         return max(self.least_queries, int(rate_qps * max(self.run_s, self.targets * sla_ms * 1e-3)))
 
 
+#: For schedules the best of which is measured again.
+ONCE = Effort(repeats=1)
 #: Seconds, to see that it works.
 QUICK = Effort(repeats=2, run_s=0.2, least_queries=50, targets=1.0)
 
@@ -123,11 +125,16 @@ def largest_rate(
         if qps == 0.0:
             break
         begin, step = qps, NEXT_STEP
+    return summarized(found, runs, model.sla_percentile)
+
+
+def summarized(found: list[float], runs: list[LoadRun], percentile: float) -> LargestRate:
+    """Return what bisections found, with what is known of their runs."""
     busy = [run.busy_cores for run in runs if run.busy_cores is not None]
     return LargestRate(
         rate_interval(found),
         tuple(found),
-        _percentiles(runs, model.sla_percentile),
+        _percentiles(runs, percentile),
         max(run.lateness_ms for run in runs),
         fmean(busy) if busy else None,
         len(runs),
@@ -188,13 +195,17 @@ def rate_interval(found: list[float]) -> Interval:
 
 
 def geometric_interval(values: list[float], error: float = 0.0) -> Interval:
-    """Return a geometric mean with its interval by Student's t; ``error`` is one more, in logarithms."""
+    """Return a geometric mean with its interval by Student's t, without an end where there is one value.
+
+    ``error`` is one more, in logarithms.
+    """
     logs = [math.log(value) for value in values]
-    mean, half = fmean(logs), math.inf
-    if len(logs) > 1:
-        spread = stdev(logs) / math.sqrt(len(logs))
-        half = math.hypot(t_quantile(len(logs) - 1, _CONFIDENCE) * spread, error)
-    return Interval(math.exp(mean), math.exp(mean - half), math.exp(min(mean + half, 700.0)))
+    mean = fmean(logs)
+    if len(logs) == 1:
+        return Interval(math.exp(mean), 0.0, math.inf)
+    spread = stdev(logs) / math.sqrt(len(logs))
+    half = math.hypot(t_quantile(len(logs) - 1, _CONFIDENCE) * spread, error)
+    return Interval(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 
 def _percentiles(runs: list[LoadRun], percentile: float) -> dict[float, Interval]:

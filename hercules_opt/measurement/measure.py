@@ -10,13 +10,13 @@ import numpy as np
 from hercules_opt.errors import InputError
 from hercules_opt.measurement.extra import required
 from hercules_opt.measurement.host_fit import MeasuredHost, fit_host
-from hercules_opt.measurement.largest_rate import QUICK, Effort, LargestRate
+from hercules_opt.measurement.largest_rate import ONCE, QUICK, Effort, LargestRate, summarized
 from hercules_opt.measurement.load_test import BUSY_CORES
 from hercules_opt.measurement.measured_points import MeasuredPoint
 from hercules_opt.measurement.measured_search import DEFAULT_POINTS
 from hercules_opt.measurement.microbenchmarks import microbenchmarks
 from hercules_opt.measurement.on_host import HostModel, OnHost, check_measurable, host_model
-from hercules_opt.measurement.regret import Regret, regret
+from hercules_opt.measurement.regret import in_turns, regret
 from hercules_opt.measurement.service_time import ServiceTime, service_times
 from hercules_opt.measurement.this_host import ThisHost, measured_power_w, this_host
 from hercules_opt.measurement.timing import Neighbours, disturbed_share
@@ -45,16 +45,21 @@ class Rate:
         The schedule that the cost model picks; its rate by the cost model, and measured.
     points
         All schedules that were measured, that one first.
-    regret
-        The pick against the best of them, measured in turns; ``None`` where the pick is the best.
+    lost
+        Share of the best one's rate that the pick does not serve, both measured in turns; 0 where it is the
+        best itself, ``None`` where one of them holds no rate.
     """
 
     model: str
     schedule: Schedule
     predicted_qps: float
-    measured: LargestRate
     points: tuple[MeasuredPoint, ...]
-    regret: Regret | None
+    lost: Interval | None
+
+    @property
+    def measured(self) -> LargestRate:
+        """The measured rate of the pick."""
+        return self.points[0].rate
 
     @property
     def error(self) -> float | None:
@@ -66,14 +71,6 @@ class Rate:
     def inside(self) -> bool:
         """Whether the prediction is within the measurement's own interval."""
         return self.measured.qps.lower <= self.predicted_qps <= self.measured.qps.upper
-
-    @property
-    def lost(self) -> Interval | None:
-        """Share of the best rate that the pick does not serve; ``None`` where it could not be measured."""
-        if self.regret is not None:
-            return self.regret.lost
-        known = self.best.schedule == self.schedule and self.measured.qps.value > 0.0
-        return Interval(0.0, 0.0, 0.0) if known else None
 
     @property
     def best(self) -> MeasuredPoint:
@@ -146,7 +143,7 @@ def measure(
     points
         Schedules that it measures per model.
     effort
-        How long it measures each.
+        How long it measures each; the pick and the best are then measured in turns.
     quick
         A run of seconds, whose figures mean little.
 
@@ -179,7 +176,7 @@ def measure(
             found,
             host,
             points=points,
-            effort=QUICK if quick else effort or Effort(),
+            effort=QUICK if quick else effort or ONCE,
             progress=progress,
         )
     timings = [*(one.timing for one in samples), *(one.timing for one in times)]
@@ -221,11 +218,16 @@ def measured_rates(
     return rates
 
 
-def _rate(one: HostModel, on_host: OnHost, measured: Sequence[MeasuredPoint]) -> Rate:
-    """Return the rate of the pick, and what is lost by it."""
-    pick, best = measured[0], max(measured, key=lambda point: point.rate.qps.value)
-    lost = None
-    if best is not pick and pick.rate.qps.value > 0.0:
-        both = [(each.schedule, each.rate.qps.value) for each in (pick, best)]
-        lost = regret(on_host.bisected, both[0], both[1], rounds=_ROUNDS)
-    return Rate(one.name, pick.schedule, one.picked.qps, pick.rate, tuple(measured), lost)
+def _rate(one: HostModel, on_host: OnHost, searched: Sequence[MeasuredPoint]) -> Rate:
+    """Return the rate of the pick, and what is lost by it; it and the best are measured again, in turns."""
+    pick, best = searched[0], max(searched, key=lambda point: point.rate.qps.value)
+    points, lost = {point.schedule: point for point in searched}, None
+    if pick.rate.qps.value > 0.0:
+        both = [pick] if best is pick else [pick, best]
+        begun = [(point.schedule, point.rate.qps.value) for point in both]
+        turns = in_turns(on_host.bisected, begun, _ROUNDS)
+        lost = regret(turns[0], turns[1]) if best is not pick else Interval(0.0, 0.0, 0.0)
+        for point, turn in zip(both, turns, strict=True):
+            rate = summarized(turn.found, turn.runs, one.model.sla_percentile)
+            points[point.schedule] = MeasuredPoint(point.schedule, rate)
+    return Rate(one.name, pick.schedule, one.picked.qps, tuple(points.values()), lost)

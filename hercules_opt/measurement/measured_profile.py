@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
@@ -102,7 +103,7 @@ def _row(
             "power_w": power,
             "p95_ms": _finite(best, 95.0),
             "p99_ms": _finite(best, 99.0),
-            "qps_error": qps.upper / qps.value - 1.0,
+            "qps_error": qps.upper / qps.value - 1.0 if math.isfinite(qps.upper) else None,
             "beyond": "; ".join(_doubts(one, best)) or None,
             "analytic_qps": told.bounded_qps or None,
             "schedule": best.schedule,
@@ -117,7 +118,7 @@ def _source(measured: list[MeasuredPoint], host: ThisHost) -> str:
 
 def _finite(best: MeasuredPoint, percentile: float) -> float | None:
     found = best.rate.latency_ms.get(percentile)
-    return found.value if found is not None and found.value < float("inf") else None
+    return found.value if found is not None and math.isfinite(found.value) else None
 
 
 def _doubts(one: HostModel, best: MeasuredPoint) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -153,4 +154,5 @@ class OnHost:
 
 def _line(rate: LargestRate) -> str:
     disturbed = f", disturbed in {rate.disturbed_runs} of {rate.runs} runs" if rate.disturbed else ""
-    return f"{rate.qps.value:.4g} QPS ({rate.qps.lower:.4g} to {rate.qps.upper:.4g}){disturbed}"
+    ends = f" ({rate.qps.lower:.4g} to {rate.qps.upper:.4g})" if math.isfinite(rate.qps.upper) else ""
+    return f"{rate.qps.value:.4g} QPS{ends}{disturbed}"

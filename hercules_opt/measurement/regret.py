@@ -6,8 +6,8 @@ drifts on the machine meanwhile meets both. Each round offers both the same quer
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from hercules_opt.measurement.largest_rate import NEXT_STEP, geometric_interval
 from hercules_opt.measurement.load_test import LoadRun
@@ -24,58 +24,38 @@ Bisected = Callable[[Schedule, float, float, int], tuple[float, list[LoadRun]]]
 
 
 @dataclass(frozen=True)
-class Regret:
-    """Two schedules measured in turns.
+class Turns:
+    """One of several schedules measured in turns: what each round found, 0 where no rate held; all runs."""
 
-    Attributes
-    ----------
-    picked_qps, best_qps
-        The rates of the cost model's pick and of the best one measured, with 95 % intervals over the rounds.
-    lost
-        Share of the best one's rate that the pick does not serve, with its 95 % interval from the ratios of
-        the rounds; below 0 where the pick is the better one after all.
-    rounds, runs, disturbed_runs
-        How often each was measured; runs in all, and those in which others used the machine.
-    """
-
-    picked_qps: Interval
-    best_qps: Interval
-    lost: Interval
-    rounds: int
-    runs: int
-    disturbed_runs: int
+    found: list[float] = field(default_factory=list)
+    runs: list[LoadRun] = field(default_factory=list)
 
 
-def regret(
-    bisected: Bisected, picked: tuple[Schedule, float], best: tuple[Schedule, float], *, rounds: int
-) -> Regret | None:
-    """Measure two schedules in turns (A B, B A, ...), each from the rate that it is known to hold.
-
-    Rounds in which one of them holds no rate at all are left out; ``None`` where no round is left.
-    """
-    # A bisection ends on one of few rates around where it begins; the beginnings are spread evenly.
-    begun = 0
-    pairs: list[tuple[float, float]] = []
-    runs: list[LoadRun] = []
+def in_turns(bisected: Bisected, begun: Sequence[tuple[Schedule, float]], rounds: int) -> list[Turns]:
+    """Measure schedules in turns (A B, B A, ...), each from about the rate that it is known to hold."""
+    turns, count = [Turns() for _ in begun], 0
     for number in range(rounds):
-        order = (picked, best) if number % 2 == 0 else (best, picked)
-        found = {}
-        for schedule, begin in order:
-            begun += 1
-            shifted = begin * NEXT_STEP ** (begun * _GOLDEN % 1.0 - 0.5)
-            found[schedule], some = bisected(schedule, shifted, NEXT_STEP, _FIRST_SEED + number)
-            runs += some
-        if min(found.values()) > 0.0:
-            pairs.append((found[picked[0]], found[best[0]]))
-    disturbed = sum(run.disturbed for run in runs)
-    if not pairs:
+        order = range(len(begun)) if number % 2 == 0 else reversed(range(len(begun)))
+        for which in order:
+            schedule, begin = begun[which]
+            # A bisection ends on one of few rates around where it begins; the beginnings are spread evenly.
+            count += 1
+            shifted = begin * NEXT_STEP ** (count * _GOLDEN % 1.0 - 0.5)
+            qps, runs = bisected(schedule, shifted, NEXT_STEP, _FIRST_SEED + number)
+            turns[which].found.append(qps)
+            turns[which].runs.extend(runs)
+    return turns
+
+
+def regret(picked: Turns, best: Turns) -> Interval | None:
+    """Return the share of the best one's rate that the pick does not serve, from the ratios of the rounds.
+
+    Below 0 where the pick is the better one after all. Rounds in which one of them held no rate are left out;
+    ``None`` where fewer than two are left.
+    """
+    pairs = zip(picked.found, best.found, strict=True)
+    ratios = [mine / other for mine, other in pairs if min(mine, other) > 0.0]
+    if len(ratios) < 2:
         return None
-    kept = geometric_interval([mine / other for mine, other in pairs])
-    return Regret(
-        geometric_interval([mine for mine, _ in pairs]),
-        geometric_interval([other for _, other in pairs]),
-        Interval(1.0 - kept.value, 1.0 - kept.upper, 1.0 - kept.lower),
-        len(pairs),
-        len(runs),
-        disturbed,
-    )
+    kept = geometric_interval(ratios)
+    return Interval(1.0 - kept.value, 1.0 - kept.upper, 1.0 - kept.lower)

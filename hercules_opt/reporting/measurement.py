@@ -76,7 +76,7 @@ def rate_row(one: Rate) -> dict[str, Any]:
         "predicted_qps": one.predicted_qps,
         "measured_qps": qps.value,
         "lower_qps": qps.lower,
-        "upper_qps": qps.upper,
+        "upper_qps": _finite(qps.upper),
         "error": one.error,
         "inside": one.inside,
         "busy_cores": one.measured.busy_cores,
@@ -87,7 +87,6 @@ def rate_row(one: Rate) -> dict[str, Any]:
         "regret": None if lost is None else lost.value,
         "regret_lower": None if lost is None else lost.lower,
         "regret_upper": None if lost is None else lost.upper,
-        "regret_rounds": 0 if one.regret is None else one.regret.rounds,
     }
 
 
@@ -99,9 +98,9 @@ def point_rows(one: Rate) -> list[dict[str, Any]]:
             "schedule": point.schedule.label(),
             "qps": point.rate.qps.value,
             "lower_qps": point.rate.qps.lower,
-            "upper_qps": point.rate.qps.upper,
+            "upper_qps": _finite(point.rate.qps.upper),
             **{
-                f"p{percentile:g}_ms": found.value if math.isfinite(found.value) else None
+                f"p{percentile:g}_ms": _finite(found.value)
                 for percentile, found in point.rate.latency_ms.items()
             },
             "busy_cores": point.rate.busy_cores,
@@ -137,10 +136,13 @@ def _regret_grid(rates: Sequence[Rate]) -> Grid:
         cells = ("-", "no rate held")
         if one.lost is not None:
             ends = f"{percent(one.lost.lower)} to {percent(one.lost.upper)}"
-            cells = (percent(one.lost.value), "the best of all" if one.regret is None else ends)
+            cells = (
+                percent(one.lost.value),
+                "the best of all" if one.best.schedule == one.schedule else ends,
+            )
         rows.append((one.model, f"{len(one.points)}", *cells, one.best.schedule.label()))
     header = ("model", "schedules measured", "lost", "95 % interval", "best schedule measured")
-    title = "Lost by the schedule that the cost model picks, both measured in turns"
+    title = "Lost by the schedule that the cost model picks against the best, measured in turns"
     return Grid(title, header, tuple(rows), left=(4,))
 
 
@@ -163,7 +165,15 @@ def _points_grid(rates: Sequence[Rate]) -> Grid:
     )
 
 
+def _finite(value: float) -> float | None:
+    """Return a number as JSON has it."""
+    return value if math.isfinite(value) else None
+
+
 def _ends(interval: Interval) -> str:
+    """Return both ends; nothing where one value has none."""
+    if not math.isfinite(interval.upper):
+        return "-"
     return f"{short(interval.lower)} to {short(interval.upper)}"
 
 

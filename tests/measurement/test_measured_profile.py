@@ -82,6 +82,12 @@ def test_a_host_that_is_faster_than_predicted_draws_what_it_draws_when_saturated
     assert 10.0 < row.power_w <= 20.0
 
 
+def test_one_bisection_has_no_error_to_state() -> None:
+    (row,) = profile_measured(instance_of(), points=1, effort=Effort(repeats=1, run_s=1.0, targets=5.0))
+    assert row.qps is not None
+    assert row.qps_error is None
+
+
 def test_a_disturbed_measurement_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NoNeighbours, "busy_cores", 0.7)
     (row,) = profile_measured(instance_of(), points=1, effort=EFFORT)

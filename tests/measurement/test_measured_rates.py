@@ -20,7 +20,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 HOST = ThisHost("made up", 2, 8, 32.0, 24.0, 32.0)
-EFFORT = Effort(repeats=2, run_s=1.0, least_queries=100, targets=5.0)
+EFFORT = Effort(repeats=1, run_s=1.0, least_queries=100, targets=5.0)
 
 
 class WideIsFaster(FakeServer):
@@ -69,10 +69,10 @@ def test_a_pick_that_is_not_the_best_loses_what_turns_measure(
     one = rate(measured_host, WideIsFaster(), monkeypatch)
     assert one.schedule.cores_per_thread == 1
     assert one.best.schedule.cores_per_thread == 2
-    assert one.regret is not None
-    assert one.regret.rounds == 4
-    assert one.lost == one.regret.lost
-    assert one.regret.lost.lower < 1.0 / 3.0 < one.regret.lost.upper  # 2000 of 3000 queries per second
+    assert one.lost is not None
+    assert one.lost.lower < 1.0 / 3.0 < one.lost.upper  # 2000 of 3000 queries per second
+    assert len(one.measured.bisections) == len(one.best.rate.bisections) == 4
+    assert {len(point.rate.bisections) for point in one.points} == {1, 4}
     assert one.measured.qps.lower < 2000.0 < one.measured.qps.upper
     assert one.error == pytest.approx(one.predicted_qps / one.measured.qps.value - 1.0)
     shown = page(measured_host, one, capsys)
@@ -81,14 +81,14 @@ def test_a_pick_that_is_not_the_best_loses_what_turns_measure(
     assert "0 of " in shown
 
 
-def test_a_pick_that_is_the_best_loses_nothing_and_is_not_measured_again(
+def test_a_pick_that_is_the_best_loses_nothing(
     measured_host: MeasuredHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = rate(measured_host, FirstIsFastest(), monkeypatch)
     assert len(one.points) == 4
-    assert one.regret is None
     assert one.lost is not None
     assert one.lost.value == 0.0
+    assert len(one.measured.bisections) == 4
     assert "the best of all" in page(measured_host, one, capsys)
 
 
