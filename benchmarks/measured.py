@@ -23,7 +23,7 @@ MODELS = ("dlrm-rmc1", "dlrm-rmc2", "dlrm-rmc3", "wnd", "din")
 #: A smoke run has a target that a machine which others use meets too.
 SMOKE_MODELS, SMOKE_MS = ("ncf",), 200.0
 #: Schedules measured per model, and how long each: a little less than by default.
-POINTS, EFFORT = 3, Effort(repeats=1, run_s=2.0, targets=20.0)
+POINTS, EFFORT = 3, Effort(repeats=1, run_s=2.0, least_queries=160, targets=20.0)
 
 
 def measure(smoke: bool) -> Report:

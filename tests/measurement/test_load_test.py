@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from fake_server import FakeServer, small
 
-from hercules_opt.measurement.load_test import LateLimit, LoadRun, load_run
+import hercules_opt as ho
+from hercules_opt.measurement.load_test import LateLimit, LoadRun, load_run, offered
 
 NO_LIMIT = LateLimit(1e9, 10**9)
 
@@ -23,6 +24,21 @@ def test_a_query_is_late_once_it_is_open_for_longer_than_the_target() -> None:
     late = np.array([11.0, 12.0, 1.0])
     assert limit.broken(late, np.full(3, 30.0))
     assert not LateLimit(10.0, 1, skipped=1).broken(late, np.full(3, 30.0))
+
+
+def test_a_run_offers_its_rate_and_its_sizes_and_gaps_of_a_poisson_process() -> None:
+    sizes = ho.catalogue.models["dlrm-rmc1"].query_size
+    assert sizes is not None
+    traces = [offered(50.0, sizes, 200, seed) for seed in range(40)]
+    assert {round(float(one.times_ms[-1]), 6) for one in traces} == {4000.0}
+    means = np.array([one.items.mean() for one in traces])
+    assert np.std(means) < 0.02 * np.mean(means)  # of independent ones it would be 7 %
+    gaps = np.concatenate([np.diff(one.times_ms) for one in traces])
+    assert np.std(gaps) == pytest.approx(20.0, rel=0.05)
+    assert np.mean(gaps > 40.0) == pytest.approx(np.exp(-2.0), rel=0.1)
+    following = np.corrcoef(traces[0].items[1:], traces[0].items[:-1])[0, 1]
+    assert abs(following) < 0.25  # in random order
+    assert not np.array_equal(traces[0].items, traces[1].items)
 
 
 def test_a_rate_holds_if_the_percentile_of_all_after_the_warm_up_is_within_the_target() -> None:
