@@ -325,7 +325,7 @@ def test_bulk_queue_is_solved_exactly(servers: int) -> None:
 
 @pytest.mark.parametrize("servers", [1, 2, 5, 8])
 def test_birth_and_death_agrees_with_products_of_its_ratios(servers: int) -> None:
-    """Ratios that grow with the number, as times do; and Erlang's, whose full state the bulk queue has too."""
+    """Ratios that grow with the number, as times do; and Erlang's, whose full state is the bulk queue's."""
     for offered, growth in ((0.4 * servers, 0.0), (1.5 * servers, 0.0), (0.7 * servers, 0.3)):
 
         def ratio(number: jax.Array, offered: float = offered, growth: float = growth) -> jax.Array:
