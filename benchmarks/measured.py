@@ -72,7 +72,6 @@ def _regret(one: Rate) -> dict[str, object]:
         "regret",
         "regret_lower",
         "regret_upper",
-        "regret_rounds",
     )
     return {name: row[name] for name in columns}
 

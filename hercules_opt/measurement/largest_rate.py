@@ -69,7 +69,7 @@ class LargestRate:
         Geometric mean of the bisections with its 95 % interval: Student's t over them, and half of a
         bracket; 0 where no rate holds.
     bisections
-        What each found.
+        What each found; 0: no rate.
     latency_ms
         Percentiles with their intervals in the longest run at the highest rate that held; none: no rate did.
     lateness_ms
@@ -122,9 +122,9 @@ def largest_rate(
         )
         found.append(qps)
         runs += offered
-        if qps == 0.0:
+        if max(found) == 0.0:
             break
-        begin, step = qps, NEXT_STEP
+        begin, step = qps or begin, NEXT_STEP
     return summarized(found, runs, model.sla_percentile)
 
 
@@ -188,10 +188,14 @@ def bisection(held: Callable[[float], bool], begin: float, step: float) -> float
 
 
 def rate_interval(found: list[float]) -> Interval:
-    """Return the geometric mean of what bisections found, with its 95 % interval."""
-    if min(found) == 0.0:
+    """Return the geometric mean of what bisections found, with its 95 % interval.
+
+    One that found no rate is left out, unless at least half of them did: a moment of the machine does that.
+    """
+    some = [qps for qps in found if qps > 0.0]
+    if 2 * len(some) <= len(found):
         return Interval(0.0, 0.0, max(found))
-    return geometric_interval(found, math.log(_RESOLVED) / 2.0)
+    return geometric_interval(some, math.log(_RESOLVED) / 2.0)
 
 
 def geometric_interval(values: list[float], error: float = 0.0) -> Interval:

@@ -45,15 +45,16 @@ class Rate:
         The schedule that the cost model picks; its rate by the cost model, and measured.
     points
         All schedules that were measured, that one first.
-    lost
-        Share of the best one's rate that the pick does not serve, both measured in turns; 0 where it is the
-        best itself, ``None`` where one of them holds no rate.
+    best, lost
+        The best one of the search; the share of its rate that the pick does not serve, both measured in
+        turns: 0 where it is the pick itself, ``None`` where one of them holds no rate.
     """
 
     model: str
     schedule: Schedule
     predicted_qps: float
     points: tuple[MeasuredPoint, ...]
+    best: Schedule
     lost: Interval | None
 
     @property
@@ -71,11 +72,6 @@ class Rate:
     def inside(self) -> bool:
         """Whether the prediction is within the measurement's own interval."""
         return self.measured.qps.lower <= self.predicted_qps <= self.measured.qps.upper
-
-    @property
-    def best(self) -> MeasuredPoint:
-        """The best schedule measured."""
-        return max(self.points, key=lambda point: point.rate.qps.value)
 
 
 @dataclass(frozen=True)
@@ -230,4 +226,4 @@ def _rate(one: HostModel, on_host: OnHost, searched: Sequence[MeasuredPoint]) ->
         for point, turn in zip(both, turns, strict=True):
             rate = summarized(turn.found, turn.runs, one.model.sla_percentile)
             points[point.schedule] = MeasuredPoint(point.schedule, rate)
-    return Rate(one.name, pick.schedule, one.picked.qps, tuple(points.values()), lost)
+    return Rate(one.name, pick.schedule, one.picked.qps, tuple(points.values()), best.schedule, lost)

@@ -83,7 +83,7 @@ def rate_row(one: Rate) -> dict[str, Any]:
         "disturbed_runs": one.measured.disturbed_runs,
         "runs": one.measured.runs,
         "lateness_ms": one.measured.lateness_ms,
-        "best_schedule": one.best.schedule.label(),
+        "best_schedule": one.best.label(),
         "regret": None if lost is None else lost.value,
         "regret_lower": None if lost is None else lost.lower,
         "regret_upper": None if lost is None else lost.upper,
@@ -138,9 +138,9 @@ def _regret_grid(rates: Sequence[Rate]) -> Grid:
             ends = f"{percent(one.lost.lower)} to {percent(one.lost.upper)}"
             cells = (
                 percent(one.lost.value),
-                "the best of all" if one.best.schedule == one.schedule else ends,
+                "the best of all" if one.best == one.schedule else ends,
             )
-        rows.append((one.model, f"{len(one.points)}", *cells, one.best.schedule.label()))
+        rows.append((one.model, f"{len(one.points)}", *cells, one.best.label()))
     header = ("model", "schedules measured", "lost", "95 % interval", "best schedule measured")
     title = "Lost by the schedule that the cost model picks against the best, measured in turns"
     return Grid(title, header, tuple(rows), left=(4,))

@@ -7,7 +7,13 @@ import math
 import pytest
 from fake_server import FakeServer, small
 
-from hercules_opt.measurement.largest_rate import Effort, bisection, geometric_interval, largest_rate
+from hercules_opt.measurement.largest_rate import (
+    Effort,
+    bisection,
+    geometric_interval,
+    largest_rate,
+    rate_interval,
+)
 
 EFFORT = Effort(repeats=3, run_s=20.0, least_queries=400)
 
@@ -78,3 +84,16 @@ def test_low_rates_run_as_long_as_their_queries_take() -> None:
     effort = Effort(run_s=3.0, least_queries=200)
     assert (effort.queries(10.0, 100.0), effort.queries(1000.0, 100.0)) == (200, 3000)
     assert effort.queries(1000.0, 400.0) == 10_000  # and 25 times the target at least
+
+
+def test_one_bisection_that_finds_nothing_is_left_out_and_most_are_not() -> None:
+    assert rate_interval([100.0, 0.0, 100.0]).value == pytest.approx(100.0)
+    missed = rate_interval([100.0, 0.0])
+    assert (missed.value, missed.lower, missed.upper) == (0.0, 0.0, 100.0)
+
+
+def test_a_machine_that_stalls_for_one_bisection_is_measured_by_the_others() -> None:
+    server = FakeServer(slower=(1.0,) * 5 + (1000.0,) * 5 + (1.0,))
+    found = largest_rate(server, small(sla_ms=20.0), 900.0, effort=EFFORT)
+    assert found.bisections[1] == 0.0
+    assert 850.0 < found.qps.value < 1050.0
