@@ -119,7 +119,7 @@ def test_ctrl_c_keeps_points_ends_all_processes_and_the_same_command_goes_on(tmp
     outcome = call(*command, "--points", "1", "--json")
     assert outcome.code == 0
     assert " expected" not in outcome.err
-    (row,) = outcome.json["pairs"]
+    (row,) = outcome.json["efficiency"]
     assert row["kind"] == "measured"
     assert (row["qps"] or 0.0) == point["qps"][0]
 
