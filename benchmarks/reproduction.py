@@ -269,13 +269,14 @@ def behind(found: Tables) -> str:
     """Say how often a threshold together with co-location is ahead of our search space."""
     accelerated = np.array([server.accelerator is not None for server in found.instance.servers.values()])
     ratios = found.ratios(BOTH_FREEDOMS)[accelerated]
-    ahead = ratios < 1.0
-    least, middle = (100.0 * (1.0 / ratio - 1.0) for ratio in (np.nanmin(ratios), np.nanmedian(ratios)))
-    return (
-        f"{found.instance.name}: a threshold together with co-location (offload) is ahead of our search "
-        f"space on {int(ahead.sum())} of {ratios.size} pairs with an accelerator, by up to {least:.0f} %, in "
-        f"the median by {middle:.1f} %."
-    )
+    ahead = ratios[ratios < 1.0]
+    count = f"{ahead.size} of {ratios.size} pairs with an accelerator"
+    by = ""
+    if ahead.size:
+        most, middle = (100.0 * (1.0 / ratio - 1.0) for ratio in (ahead.min(), np.median(ahead)))
+        by = f", by up to {most:.0f} %, in the median of those by {middle:.0f} %"
+    what = "a threshold together with co-location (offload) is ahead of our search space"
+    return f"{found.instance.name}: {what} on {count}{by}."
 
 
 def measure(smoke: bool, *, cache: Path | None = None) -> Report:

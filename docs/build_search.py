@@ -2,7 +2,7 @@
 
 python -m benchmarks.search --json search.json
 python -m benchmarks.search_oracle --json oracle.json
-python -m benchmarks.search_speed --json speed.json
+python -m benchmarks.cost_model_speed --json speed.json
 python -m docs.build_search search.json oracle.json speed.json
 """
 
@@ -11,9 +11,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from docs.tables import filled, finished_run, table
+from docs.tables import filled, finished_run, part
 
 PAGE = Path(__file__).with_name("search.md")
 #: Long tables: their columns on the page, with headings; ``None`` for those that only the JSON has.
@@ -31,18 +30,6 @@ COLUMNS: Mapping[str, Mapping[str, str] | None] = {
 }
 
 
-def part(result: Mapping[str, Any]) -> str:
-    """Return what stands between the marks of a benchmark: its notes, its tables, the longest last."""
-    parts = ["".join(f"- {note}\n" for note in result["notes"])]
-    for title, rows in result["tables"].items():
-        if title not in COLUMNS:
-            parts.append(f"**{title}.**\n\n{table(rows)}")
-    for title, columns in COLUMNS.items():
-        if columns is not None and title in result["tables"]:
-            parts.append(f"**{title}.**\n\n{table(result['tables'][title], columns)}")
-    return "\n".join(parts)
-
-
 def main() -> None:
     """Read the JSON of some benchmarks and write their parts of the page again."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -50,7 +37,7 @@ def main() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for file in parser.parse_args().json:
         result = finished_run(file)
-        page = filled(page, result["benchmark"], part(result))
+        page = filled(page, result["benchmark"], part(result, COLUMNS))
     PAGE.write_text(page, encoding="utf-8")
 
 

@@ -27,6 +27,21 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str] | None =
     return "\n".join([*head, *body]) + "\n"
 
 
+def part(result: Mapping[str, Any], columns: Mapping[str, Mapping[str, str] | None]) -> str:
+    """Return what stands between the marks of a benchmark: its notes, then its tables.
+
+    Tables whose titles are in ``columns`` come last, with those columns; those of ``None`` are left out.
+    """
+    parts = ["".join(f"- {note}\n" for note in result["notes"])] if result["notes"] else []
+    for title, rows in result["tables"].items():
+        if title not in columns:
+            parts.append(f"**{title}.**\n\n{table(rows)}")
+    for title, chosen in columns.items():
+        if chosen is not None and title in result["tables"]:
+            parts.append(f"**{title}.**\n\n{table(result['tables'][title], chosen)}")
+    return "\n".join(parts)
+
+
 def finished_run(file: Path) -> Mapping[str, Any]:
     """Return what a benchmark wrote; stop if that was a smoke run."""
     result: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ An evaluator judges many schedules at once, each of its own (server type, model)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -24,12 +24,15 @@ from hercules_opt.scheduling.programs import (
     flat,
     gradient_program,
     layout,
+    saturation_program,
     value_program,
 )
 from hercules_opt.scheduling.space import FIELDS, Floats, Integers
 
 #: Schedules per call where very many are judged.
 LARGE_CHUNK = 1024
+#: Schedules per call of the saturation alone: what they need in between fits into a core's cache.
+SATURATION_CHUNK = 256
 #: What a value with its gradient counts, in evaluations: the rule of thumb of reverse differentiation.
 GRADIENT_COST = 3
 
@@ -181,6 +184,23 @@ class AnalyticalEvaluator:
         met = (violated <= 0.0) & (at.excess < 0.0) & (at.saturation_qps > load_qps) & (at.memory <= 1.0)
         return np.asarray(met)
 
+    def saturation_qps(
+        self, placement: Placement, pair: int, points: Floats, ideal: Ideal | None = None
+    ) -> Floats:
+        """Return the saturation of points of one pair, whether they fit into memory or not, shape (n,).
+
+        It does not count as an evaluation, of which it is a small part.
+        """
+        if not len(points):
+            return np.zeros(0)
+        program, completed = as_program(placement, points)
+        number = int(self._layout_of[pair])
+        compiled = saturation_program(program, self._layouts[number], SATURATION_CHUNK)
+        row = self._table(number, ideal)[pair]
+        with jax.enable_x64(True):
+            parts = [compiled(row, part) for part in _chunks(completed, SATURATION_CHUNK)]
+            return np.concatenate([np.asarray(part) for part in parts])[: len(points)]
+
     def violation(
         self, placement: Placement, pair: Integers, points: Floats, load_qps: Floats
     ) -> tuple[Evaluation, Floats]:
@@ -268,9 +288,14 @@ def _idealized(pair: Pair, part: Ideal) -> Pair:
 
 
 def _in_chunks(program: Compiled, rows: Floats, pair: Integers, inputs: Floats, size: int) -> Floats:
-    """Return the program's outputs, called on ``size`` rows at a time; the last call repeats its last row."""
-    count = len(inputs)
-    padded = np.minimum(np.arange(-(-count // size) * size), count - 1)
+    """Return the program's outputs, called on ``size`` rows at a time."""
+    chunks = zip(_chunks(pair, size), _chunks(inputs, size), strict=True)
     with jax.enable_x64(True):
-        parts = [program(rows[pair[part]], inputs[part]) for part in padded.reshape(-1, size)]
-        return np.concatenate([np.asarray(part) for part in parts])[:count]
+        parts = [program(rows[part], inputs) for part, inputs in chunks]
+        return np.concatenate([np.asarray(part) for part in parts])[: len(pair)]
+
+
+def _chunks(rows: npt.NDArray[Any], size: int) -> Iterator[npt.NDArray[Any]]:
+    """Yield rows, ``size`` at a time; the last one is repeated where they are fewer."""
+    for begin in range(0, len(rows), size):
+        yield rows[np.minimum(np.arange(begin, begin + size), len(rows) - 1)]

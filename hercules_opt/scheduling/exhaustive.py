@@ -2,9 +2,10 @@
 
 Nothing is left out, but little is evaluated in full: a schedule can beat the best one known only if its
 server meets the limits at a load just above that one's throughput, and this takes one step of the search
-for the load instead of all. Where a placement has two stages, each must do so too when the other takes no
-time; only pairs of stages that both do are looked at. Both arguments need what the definition of the
-throughput needs: a larger load, or a slower part, is never better for the tail.
+for the load instead of all; none where that load is beyond its saturation. Where a placement has two stages,
+each must do so too when the other takes no time; only pairs of stages that both do are looked at. Both
+arguments need what the definition of the throughput needs: a larger load, or a slower part, is never better
+for the tail.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _SHARED = ("batch_size", "hot_share")
 _LEAST_QPS = 1e-6
 #: Weight of the hot share in a key: its steps are then larger than any batch.
 _HOT_KEY = 1e6
+#: Far above the rounding of a saturation.
+_SATURATION_ERROR = 1e-6
 #: Points that are looked at between two updates of the incumbent.
 _BLOCK = 65536
 
@@ -116,8 +119,13 @@ class _Search:
         """Return which points could be better than what is known by more than the tolerance."""
         known = max(float(self.best.evaluation.qps[0]), self.floor_qps)
         load = np.full(len(points), max(known * (1.0 + self.tolerance), _LEAST_QPS))
-        pair = np.broadcast_to(self.task.pair, len(points))
-        return self.evaluator.serves(self.task.placement, pair, points, load, ideal, LARGE_CHUNK)
+        pair, placement = np.broadcast_to(self.task.pair, len(points)), self.task.placement
+        saturation_qps = self.evaluator.saturation_qps(placement, int(self.task.pair[0]), points, ideal)
+        promising = saturation_qps > load * (1.0 - _SATURATION_ERROR)
+        promising[promising] = self.evaluator.serves(
+            placement, pair[promising], points[promising], load[promising], ideal, LARGE_CHUNK
+        )
+        return promising
 
     def _candidates(self) -> Iterator[Floats]:
         """Yield the points of the lattice in blocks, without those that one stage alone rules out."""

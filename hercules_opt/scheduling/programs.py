@@ -1,8 +1,8 @@
 """The cost model's compiled programs: each is compiled once per process, whoever asks for it first.
 
 There are two networks (``stages.PROGRAM``), and for each a program that judges schedules, one for the
-gradient, and one for all details of a single schedule. Compiling takes longer than a search: it leaves
-Python's lock, so that two threads compile two programs.
+gradient, one for all details of a single schedule, and one for the saturation alone. Compiling takes longer
+than a search: it leaves Python's lock, so that two threads compile two programs.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hercules_opt.hardware.breakdown import Breakdown, breakdown
 from hercules_opt.hardware.compiling import OPTIMIZED, QUICKLY
 from hercules_opt.hardware.operating_point import OperatingPoint, operating_point
 from hercules_opt.hardware.packing import Pair
+from hercules_opt.hardware.saturation import saturation_qps
 from hercules_opt.hardware.server import serve
 from hercules_opt.hardware.stages import IMPLIED, PROGRAM, Choice, service_times
 from hercules_opt.hardware.throughput import (
@@ -34,7 +35,7 @@ from hercules_opt.problem.schedule import Placement
 from hercules_opt.scheduling.program_cache import kept
 from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats
 
-Kind = Literal["value", "gradient", "detail"]
+Kind = Literal["value", "gradient", "detail", "saturation"]
 
 #: Schedules per call of a program that maps over them.
 CHUNK = 128
@@ -90,6 +91,14 @@ def value_program(
 def gradient_program(placement: Placement, layout: Layout) -> Callable[[Floats, Floats], jax.Array]:
     """Return a function of pairs and of points with throughput, excess and saturation, to gradients."""
     found: Callable[[Floats, Floats], jax.Array] = _program("gradient", placement, layout, CHUNK)
+    return found
+
+
+def saturation_program(
+    placement: Placement, layout: Layout, size: int
+) -> Callable[[Floats, Floats], jax.Array]:
+    """Return a function of one pair and of points, shape (size, 8), to their saturation."""
+    found: Callable[[Floats, Floats], jax.Array] = _program("saturation", placement, layout, size)
     return found
 
 
@@ -176,8 +185,17 @@ def _compile_detail(placement: Placement, layout: Layout, size: int) -> Any:
     return _compiled(detail, (np.zeros(layout.width), np.zeros(len(FIELDS) + 1)), QUICKLY)
 
 
+def _compile_saturation(placement: Placement, layout: Layout, size: int) -> Any:
+    def saturation(row: jax.Array, point: jax.Array) -> jax.Array:
+        return saturation_qps(placement, layout.pair(row), Choice(*point))
+
+    inputs = np.zeros(layout.width), np.zeros((size, len(FIELDS)))
+    return _compiled(jax.vmap(saturation, in_axes=(None, 0)), inputs, OPTIMIZED)
+
+
 _COMPILE: dict[Kind, Callable[[Placement, Layout, int], Any]] = {
     "value": _compile_value,
     "gradient": _compile_gradient,
     "detail": _compile_detail,
+    "saturation": _compile_saturation,
 }

@@ -70,6 +70,11 @@ class TwoStages:
         memory = points[:, COLUMN["instances"]] * points[:, COLUMN["hot_share"]] / 2.5
         return (host + device <= 1.0 / load_qps) & (memory <= 1.0)
 
+    def saturation_qps(self, placement, pair, points, ideal=None):
+        host, device = self.times(placement, points)
+        alone = {"host": device, "sparse": device, "device": host, "dense": host}
+        return 1.0 / (np.maximum(host, device) if ideal is None else alone[ideal])
+
 
 class Needle(TwoStages):
     """Only one schedule of the lattice serves anything, and nothing near it tells."""
@@ -90,6 +95,9 @@ class Needle(TwoStages):
         first, second = OTHERS[placement]
         unused = {None: (), "host": first, "sparse": first, "device": second, "dense": second}[ideal]
         return self.hit(points, unused) & (load_qps < 3.0)
+
+    def saturation_qps(self, placement, pair, points, ideal=None):
+        return np.full(len(points), 4.0)
 
 
 def everything(space: Space) -> Floats:

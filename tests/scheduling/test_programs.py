@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
+import pytest
 
 from hercules_opt.hardware.throughput import LOAD_STEPS
 from hercules_opt.scheduling import programs
+from hercules_opt.scheduling.evaluator import AnalyticalEvaluator
 from hercules_opt.scheduling.programs import CHUNK, as_program, flat, layout, prepare, value_program
-from hercules_opt.scheduling.space import search_space
+from hercules_opt.scheduling.space import placements, search_space
 
 
 def test_the_load_found_is_the_root_from_below(pair, rng) -> None:
@@ -32,6 +34,24 @@ def test_the_load_found_is_the_root_from_below(pair, rng) -> None:
     assert shares.min() > -1e-9
     assert np.median(shares) < 1e-9
     assert np.quantile(shares, 0.98) < 1e-3
+
+
+@pytest.mark.parametrize(("server", "name"), [("T4", "dlrm-rmc2"), ("T10", "din")])
+def test_saturation_alone_is_that_of_the_whole_model(pair, rng, server: str, name: str) -> None:
+    """Of every placement, also where a part takes no time; it does not count as an evaluation."""
+    packed = pair(server, name)
+    evaluator = AnalyticalEvaluator([packed])
+    for placement in placements(packed):
+        points = search_space(placement, packed).sample(200, rng)
+        rows = np.zeros(len(points), dtype=np.int64)
+        known, _ = evaluator.violation(placement, rows, points, np.ones(len(points)))
+        assert evaluator.saturation_qps(placement, 0, points) == pytest.approx(known.saturation_qps, rel=1e-7)
+        for ideal in ("host", "device") if "accelerator" in placement else ("sparse", "dense"):
+            assert (
+                evaluator.saturation_qps(placement, 0, points, ideal) >= known.saturation_qps * 0.999
+            ).all()
+    assert evaluator.evaluations[0] == 0
+    assert evaluator.saturation_qps("cpu", 0, points[:0]).shape == (0,)
 
 
 def test_several_threads_compile_a_program_once(pair, monkeypatch) -> None:
