@@ -129,4 +129,4 @@ def test_pages_have_the_tables_of_their_benchmarks(page: str, names: tuple[str, 
         content, ended, _ = rest.partition(f"<!-- {name}: end -->\n")
         assert begun
         assert ended
-        assert content.count("|---|") >= 2
+        assert content.count("|---|") >= 1
