@@ -112,8 +112,8 @@ def _row(
 
 
 def _source(measured: list[MeasuredPoint], host: ThisHost) -> str:
-    count = len(measured)
-    return f"hercules-opt {__version__}, {count} schedules measured on {host.name}, {host.cores} cores"
+    tried = f"schedules tried: {len(measured)}"
+    return f"hercules-opt {__version__}, measured on {host.name}, {host.cores} cores, {tried}"
 
 
 def _finite(best: MeasuredPoint, percentile: float) -> float | None:

@@ -57,7 +57,7 @@ def test_a_row_states_what_was_measured_and_what_was_not(tmp_path: Path) -> None
     assert row.schedule is not None
     assert row.schedule.threads == 2
     assert (row.origin("qps").kind, row.origin("power_w").kind) == ("measured", "analytic")
-    assert "2 schedules measured on made up, 2 cores" in (row.source or "")
+    assert "measured on made up, 2 cores, schedules tried: 2" in (row.source or "")
     assert row.qps_error > 0.02
     assert (row.p95_ms or 0.0) <= 50.0
     assert row.analytic_qps != row.qps
