@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Callable
 from enum import IntEnum
@@ -11,7 +12,7 @@ from typing import Any, ParamSpec, cast
 
 import typer
 
-from hercules_opt.cli.output import silence_stdout, tell
+from hercules_opt.cli.output import silence, tell
 from hercules_opt.errors import InputError, nearest_name
 
 #: Set to anything but nothing to see where an internal error comes from.
@@ -58,7 +59,7 @@ def guarded(command: Callable[[], object]) -> int:
         tell("stopped: out of memory, no result")
         return ExitCode.STOPPED
     except SystemExit:  # Typer's answer to a reader of its help who went away
-        silence_stdout()
+        silence(sys.stdout)
         return ExitCode.DONE
     except Exception as error:  # the last resort: nobody below knew what to do
         _tell_bug(error)

@@ -65,17 +65,22 @@ def show_json(command: str, content: Mapping[str, Any]) -> None:
 
 def tell(text: str) -> None:
     """Print a message on stderr."""
-    if sys.stderr is None:
-        return
-    with contextlib.suppress(OSError):
-        print(f"hercules-opt: {text}", file=sys.stderr, flush=True)
+    _write_stderr(f"hercules-opt: {text}")
 
 
 def hint(text: str) -> None:
     """Print what to do next on stderr, for a person at a terminal only."""
     if is_terminal(sys.stdout) and is_terminal(sys.stderr):
-        with contextlib.suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
+        _write_stderr(text)
+
+
+def _write_stderr(line: str) -> None:
+    if sys.stderr is None:
+        return
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -94,20 +99,22 @@ def write_stdout(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        silence_stdout()
+        silence(sys.stdout)
     except UnicodeEncodeError:
         encoding = sys.stdout.encoding
         write_stdout(text.encode(encoding, errors="replace").decode(encoding))
     except OSError as error:
-        silence_stdout()
+        silence(sys.stdout)
         raise InputError(f"cannot be written: {error.strerror or error}", where="stdout") from None
 
 
-def silence_stdout() -> None:
-    """Send what is still to come on stdout nowhere, also Python's last flush at exit."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+def silence(stream: TextIO | None) -> None:
+    """Send what is still to come on a stream nowhere, also Python's last flush at exit."""
+    if stream is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 
