@@ -101,7 +101,6 @@ def day(instance: ho.Instance, table: ho.EfficiencyTable) -> Day:
 def headline(found: Tables, planned: Day) -> dict[str, float | str | None]:
     """Return our figures for one instance, by what they are."""
     ratios, freest = found.ratios(*PRIOR), found.ratios(BOTH_FREEDOMS)
-    low, high = (percent(share) for share in planned.orders)
     return {
         "latency-bounded throughput over the better prior scheduler, up to": largest(ratios),
         "the same, geometric mean": geometric_mean(ratios),
@@ -113,7 +112,7 @@ def headline(found: Tables, planned: Day) -> dict[str, float | str | None]:
         "servers less than greedy, mean of the day, %": percent(planned.servers.mean_servers),
         "power less than greedy at the peak, %": percent(planned.power.peak_power),
         "power less than greedy, mean of the day, %": percent(planned.power.mean_power),
-        "the same, over 100 orders of the models, %": f"{low:.1f} to {high:.1f}" if low and high else None,
+        "the same, over 100 orders of the models, %": span(*planned.orders),
     }
 
 
@@ -150,6 +149,11 @@ def geometric_mean(ratios: np.ndarray) -> float | None:
 def percent(share: float | None) -> float | None:
     """Return a share in percent."""
     return None if share is None else 100.0 * share
+
+
+def span(low: float | None, high: float | None) -> str | None:
+    """Return from which share to which, in percent; ``None`` where they are not known."""
+    return None if low is None or high is None else f"{100.0 * low:.1f} to {100.0 * high:.1f}"
 
 
 def grid(instance: ho.Instance, ratios: np.ndarray) -> list[Row]:

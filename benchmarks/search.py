@@ -4,8 +4,8 @@
 
 Every rival gets as many evaluations for a pair of ``hpca22`` as the gradient search spent on it, shared
 equally among its placements; on spaces beyond 1e8 points a hundred times as many as the gradient search spent
-there. It takes about ten minutes of CPU time, most of it for those and for TPE. ``benchmarks.search_oracle``
-has the optima.
+there. Without those spaces it takes nine minutes of CPU time, most of it for TPE, the climbs and the bounds.
+``benchmarks.search_oracle`` has the optima.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ INSTANCE, OURS = "hpca22", "ours"
 BEST = 1e-3
 #: Methods that go on as long as they may, and how much more of it they get on a large space.
 PATIENT, MORE = ("random", "differential evolution", "polish from random starts"), 100
-#: A space is large beyond this many points.
-LARGE = 10**8
 #: Cores of the server of a smoke run, and how much more of the budget rivals get on its larger space.
 SMOKE_CORES, SMOKE_MORE = 5, 2
 

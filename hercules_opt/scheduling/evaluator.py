@@ -39,10 +39,13 @@ GRADIENT_COST = 3
 #: How much faster an ideal part is: it takes microseconds where the real one takes seconds.
 _FAST = 1e6
 _HOST_RATES = ("core_flop_s", "bytes_s", "core_bytes_s", "nmp_bytes_s", "memory_bytes")
-_HOST_COSTS = ("launch_s", "fork_s", "core_w", "memory_j_per_byte", "nmp_j_per_byte")
+_HOST_COSTS = (
+    "launch_s", "fork_s", "table_s", "row_s", "vector_s", "cache_s_per_byte",
+    "core_w", "memory_j_per_byte", "nmp_j_per_byte",
+)  # fmt: skip
 _WORK = ("flops", "weight_bytes", "activation_bytes", "gather_bytes", "rows", "output_bytes", "launches")
 _DEVICE_RATES = ("flop_s", "bytes_s", "link_bytes_s", "memory_bytes")
-_DEVICE_COSTS = ("launch_s", "link_s", "active_w")
+_DEVICE_COSTS = ("launch_s", "link_s", "chip_s_per_byte", "active_w")
 
 #: A part that is taken to need no time: hardware, or the operators of a net.
 Ideal = Literal["host", "device", "sparse", "dense"]

@@ -89,7 +89,7 @@ def test_seeds_agree_where_memory_is_scarce() -> None:
 
 @pytest.mark.slow
 def test_no_schedule_is_better_where_memory_is_scarce() -> None:
-    """The oracle looks at all of them, and starts from one that is known; a small host, since it takes long."""
+    """The oracle looks at all of them, and starts from one that is known; a small host, as it takes long."""
     packed = pack(*scarce(5.0, cores=2))
     task = Tasks("accelerator-hot", np.zeros(1, dtype=np.int64), (search_space("accelerator-hot", packed),))
     found = gradient_search(AnalyticalEvaluator([packed]), task)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import hercules_opt as ho
-from hercules_opt.hardware.packing import Pair
+from hercules_opt.hardware.batch_time import HostThread, device_batch, host_batch_s
+from hercules_opt.hardware.efficiency import Efficiency, HostEfficiency
+from hercules_opt.hardware.packing import Pair, pack
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.servers import ServerType
-from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation
+from hercules_opt.scheduling.evaluator import AnalyticalEvaluator, Evaluation, _idealized
 from hercules_opt.scheduling.exhaustive import exhaustive_search
 from hercules_opt.scheduling.gradient import gradient_search
 from hercules_opt.scheduling.optimize import optimize_all
@@ -141,6 +145,32 @@ def test_little_is_evaluated_in_full() -> None:
     exhaustive_search(judge, Tasks("accelerator-hot", np.zeros(1, dtype=np.int64), (space,)))
     assert space.size > 400_000
     assert judge.full < space.size / 20
+
+
+def test_an_ideal_part_takes_no_time_whatever_it_costs(model: Callable[[str], Model]) -> None:
+    """Else a stage would be ruled out for the time of the other; also of constants that are 0 by default."""
+    server = ho.catalogue.servers["T7"]
+    assert server.accelerator is not None
+    engine = server.replace(accelerator=server.accelerator.replace(on_chip_gb_s=4000.0))
+    costs = HostEfficiency(row_ns=50.0, vector_ns=100.0, table_us=20.0, cache_gb_s=5.0, bag_rewrite=2.0)
+    real = pack(engine, model("dlrm-rmc1"), Efficiency(host=costs))
+    every = np.ones(len(real.operators.flops))
+
+    def host_s(pair: Pair) -> float:
+        one, none = jnp.ones(()), jnp.zeros(())
+        thread = HostThread(one, one, 64.0 * one, none, none)
+        items = jnp.array([64.0])
+        return float(host_batch_s(pair.host, pair.operators, every, thread, items, jnp.ones(1)).sum())
+
+    def device_s(pair: Pair) -> float:
+        items = jnp.array([1024.0])
+        link_bytes = jnp.asarray(pair.input_bytes)
+        batch = device_batch(pair.device, pair.operators, every, link_bytes, items, jnp.ones(1))
+        return float(batch.total_s[0, 0])
+
+    with jax.enable_x64(True):
+        assert host_s(_idealized(real, "host")) < 1e-5 * host_s(real)
+        assert device_s(_idealized(real, "device")) < 1e-5 * device_s(real)
 
 
 @pytest.mark.parametrize("placement", ["cpu", "accelerator"])

@@ -48,6 +48,11 @@ def test_ratios_by_hand(instance: ho.Instance) -> None:
     assert reproduction.grid(two, ratios)[1]["din"] == "0.50"
 
 
+def test_savings_that_begin_at_nothing_are_stated() -> None:
+    assert reproduction.span(0.0, 0.123) == "0.0 to 12.3"
+    assert reproduction.span(None, None) is None
+
+
 @pytest.mark.parametrize("sigma", reproduction.SIGMAS)
 def test_another_tail_keeps_the_mean(instance: ho.Instance, sigma: float) -> None:
     """And is another one: the square of the size differs."""
