@@ -49,8 +49,8 @@ class FusedStage(NamedTuple):
 class FusedLoad(NamedTuple):
     """A fused stage at a load.
 
-    ``busy`` is the probability that all instances are busy. Where they are not, ``idle`` ones are not in the
-    mean; of those beside a free one one of the shares ``seen`` is busy, each with its probability ``share``.
+    ``busy`` is the probability that all instances are busy. Where they are not, ``idle`` ones are free in the
+    mean, and of those beside a free one a share is busy: one of ``seen``, with its probability ``share``.
     ``batch_items`` is the mean batch. A query that comes to busy instances waits for the rest of a service
     and shares its batch with others: the two take ``shared_s`` in the mean, with a variance of
     ``shared_variance``. ``first_s`` is the rest of a service of one's own first piece. ``left`` is the

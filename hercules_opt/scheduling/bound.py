@@ -4,8 +4,8 @@ A load that a server bears is below its saturation, which is that of its slowest
 stage is bounded by itself, as if the others took no time and moved no bytes, for all values of the variables
 that it has: all threads and widths of a host stage, all fused batches and hot shares of an accelerator with
 the most instances that its memory holds, and all batch sizes, which the stages share. Those are so few that
-the bound takes a second where the space has billions of schedules. ``formulations/scheduling.md`` has the
-derivation. Latency target and power budget are left out: the bound is that of loose ones.
+the bound takes a second or two where the space has billions of schedules. ``formulations/scheduling.md`` has
+the derivation. Latency target and power budget are left out: the bound is that of loose ones.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def throughput_bound(
 ) -> float:
     """Return a throughput in queries per second that no schedule of a pair exceeds; 0 where none can serve.
 
-    It holds for the cost model and the search space of ``optimize_schedule``, which has no threshold.
+    It holds for the cost model and the search space of ``optimize_schedule``, which has no threshold. It is
+    infinite where ``gather_grain_kb`` makes half a batch slower than a whole one and queries have fewer items
+    than about a third of the cores: nothing is claimed there.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Schedules that fill an accelerator's memory, for each number of co-located instances.
+"""Schedules that fill an accelerator's memory, for several numbers of co-located instances.
 
 Where that memory is scarce, every number of instances has a best hot share, fused batch and batch size of its
 own, far from those of the next: no move that changes one or two of them leads from one to the other. What
@@ -24,7 +24,7 @@ _BATCHES = (1.0, 4.0, 16.0, 64.0, 256.0, 480.0)
 def full_memory(evaluator: GradientEvaluator, tasks: Tasks) -> tuple[Integers, Floats]:
     """Return schedules with the largest hot share that fits, where not all would: their tasks, and points.
 
-    Each number of instances with some fused batches and batch sizes, one thread on every core.
+    Up to eight numbers of instances with some fused batches and batch sizes, one thread on every core.
     """
     none = np.empty((0, len(FIELDS)))
     if "hot_share" not in tasks.spaces[0].grids:

@@ -97,7 +97,7 @@ def on_lattice(space: Space, point: Floats, candidates: Floats) -> Floats:
 
 
 def some_instances(space: Space) -> Floats:
-    """Return the numbers of instances that are tried from afar."""
+    """Return the numbers of instances that are tried from afar, eight at most: all of one accelerator."""
     return space.grids["instances"][:: max(space.max_instances // _INSTANCES, 1)]
 
 

@@ -7,7 +7,8 @@ host, where that is better, as DeepRecSys. *Offload* has both freedoms together,
 a threshold and several instances. None has wider threads, an S-D pipeline, a model split between host and
 accelerator, hot embeddings or large fused batches.
 
-Every choice is judged where the originals climb: a ratio to them is never that of a climb that stopped early.
+Every choice is judged where the originals climb (with a threshold, one variable after the other): a ratio to
+them is never that of a climb that stopped early.
 """
 
 from __future__ import annotations
