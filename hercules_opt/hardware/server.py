@@ -154,7 +154,9 @@ def _fused_law(server: Server, load: Load) -> Cells:
     idle = smaller(state.idle, larger(0.5 * own.items / own.piece, 1.0))
     beyond = clipped(own.items - idle * own.piece, 0.0, fused.largest_items)
     behind_first = larger(state.first_s - larger(free - host.last_s[0], 0.0), 0.0)
-    beyond_s = time_at(fused.stage, beyond).end
+    # Others keep the rest of the instances busy then, unless the query has more pieces than there are.
+    crowded = clipped(fused.stage.servers + 1.0 - own.items / own.piece, 0.0, 1.0)
+    beyond_s = time_at(fused.stage, beyond).at(state.share @ state.seen * (1.0 - crowded) + crowded)
     some = split_cells(host, sizes, beyond_s + behind_first)
     shared = _shared(split_cells(host, sizes, own.fused_s), state)
     # What is left behind waits for longer there than it does at the host.
