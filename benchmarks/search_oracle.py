@@ -4,7 +4,7 @@
 
 The oracle covers the whole lattice of every placement, pruned on the assumption that a larger load or a
 slower part never helps the tail (see ``scheduling/exhaustive.py``): no schedule is better than what it
-returns by more than 0.01 %. It takes most of half an hour of CPU time.
+returns by more than 0.01 %. It takes some twenty minutes of CPU time.
 """
 
 from __future__ import annotations
