@@ -22,7 +22,10 @@ _NOTHING = 20.0
 
 @dataclass(frozen=True)
 class Parameter:
-    """A constant that is fitted: where the search starts, and what is allowed."""
+    """A constant that is fitted: where the search starts, and what is allowed.
+
+    From 0, which has no logarithm, it starts in the middle of what is allowed.
+    """
 
     name: str
     start: float
@@ -105,7 +108,8 @@ def _constants(
             columns.append((residuals(ahead) - residuals(behind)) / (ahead[number] - behind[number]))
         return np.stack(columns, axis=1)
 
-    inside = np.clip(np.log(start), low + _INSIDE, high - _INSIDE)
+    begin = np.log(np.where(start > 0.0, start, np.exp((low + high) / 2.0)))
+    inside = np.clip(begin, low + _INSIDE, high - _INSIDE)
     found = least_squares(residuals, inside, slopes, bounds=(low, high), x_scale=0.1)
     return np.asarray(np.exp(found.x), dtype=np.float64)
 

@@ -28,7 +28,7 @@ DEFAULT_CONSTANTS: Mapping[DeviceClass, tuple[str, ...]] = {
     "accelerator": ("gemm", "on_chip", "clock_headroom"),
     "host": ("gemm", "memory", "core_gb_s"),
 }
-#: Fitted constants stay above this share of the largest allowed.
+#: Fitted constants stay above this share of the largest allowed; those that start below, above its square.
 _LEAST_SHARE = 1e-4
 #: How often schedules are searched anew with the constants that were fitted to the last ones.
 _ROUNDS = 3
@@ -125,7 +125,8 @@ def calibrate_rates(
 
 def _check_names(names: Sequence[str], device_class: DeviceClass) -> None:
     known = CLASSES[device_class].model_fields
-    allowed = [name for name in known if name not in ("kind", "source")]
+    # What has no value by default has no value to start from either.
+    allowed = [name for name, field in known.items() if field.default is not None]
     if not 1 <= len(names) <= MOST_CONSTANTS:
         rule = f"must be 1 to {MOST_CONSTANTS} names"
         raise InputError(rule, where="constants", found=Words(f"{len(names)}"))
@@ -193,9 +194,9 @@ def _parameter(name: str, device_class: DeviceClass, start: Efficiency) -> Param
             high = float(limit.lt) * (1.0 - 1e-9)  # type: ignore[arg-type]
         if isinstance(limit, annotated_types.Ge):
             low = float(limit.ge)  # type: ignore[arg-type]
-    return Parameter(
-        name, float(getattr(getattr(start, device_class), name)), max(low, _LEAST_SHARE * high), high
-    )
+    least = _LEAST_SHARE * high
+    begin = float(getattr(getattr(start, device_class), name))
+    return Parameter(name, begin, max(low, least if begin > least else _LEAST_SHARE * least), high)
 
 
 def _with(base: Efficiency, device_class: DeviceClass, names: Sequence[str], values: Floats) -> Efficiency:

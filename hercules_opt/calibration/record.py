@@ -13,6 +13,7 @@ from pydantic import Field, Strict, ValidationError, model_validator
 from hercules_opt.calibration.wall_power import WallPower
 from hercules_opt.errors import InputError, nearest_name
 from hercules_opt.hardware.efficiency import (
+    MOST_RELATIVE_ERROR,
     AcceleratorEfficiency,
     DeviceClass,
     Efficiency,
@@ -69,7 +70,7 @@ class Calibration(Part):
         default={}, description="Further constants of the class that were measured apart."
     )
     relative_error: float = Field(
-        ge=0, le=1e9, description="Half width of the interval: 0.2 is from / 1.2 to x 1.2."
+        ge=0, le=MOST_RELATIVE_ERROR, description="Half width of the interval: 0.2 is from / 1.2 to x 1.2."
     )
     confidence: float = Field(gt=0, lt=1, description="Share of what was held back that the interval holds.")
     coverage: float | None = Field(
@@ -178,5 +179,5 @@ def _read(path: Path, where: str | Path) -> Calibration:
 
 
 def relative(half_width: float) -> float:
-    """Return the half width of an interval in log space as a relative error."""
-    return math.expm1(half_width)
+    """Return the half width of an interval in log space as a relative error, at most the largest stated."""
+    return math.expm1(min(half_width, math.log1p(MOST_RELATIVE_ERROR)))

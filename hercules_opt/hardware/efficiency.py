@@ -15,6 +15,9 @@ from hercules_opt.problem.provenance import Part
 DeviceClass = Literal["accelerator", "host"]
 Range = Annotated[tuple[float, float], Strict(strict=False)]
 
+#: Largest error that is stated: such a prediction says nothing, but it says so.
+MOST_RELATIVE_ERROR = 1e9
+
 
 class HostEfficiency(Part):
     """Constants of a CPU, its memory and its runtime."""
@@ -136,7 +139,7 @@ class Efficiency(Part):
     relative_error: float = Field(
         default=0.25,
         ge=0,
-        le=10,
+        le=MOST_RELATIVE_ERROR,
         description="Stated relative error of a predicted rate; assumed until the constants are calibrated.",
     )
     confidence: float | None = Field(

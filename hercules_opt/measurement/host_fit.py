@@ -177,7 +177,7 @@ def _server(
         "memory_gb_s": round(max(bandwidth, _lookup_gb_s(samples, most, known["core_gb_s"])), 3),
         "memory_gb": round(host.memory_gb, 3),
         "idle_w": _watts(idle_w, idle, watts),
-        "tdp_w": _watts(busy_w, 5.0 * host.cores + idle, watts),
+        "tdp_w": _watts(None if busy_w is None else max(busy_w, idle), 5.0 * host.cores + idle, watts),
         "memory_idle_w": {"value": 0.0, "kind": "assumed", "source": "within the processor's"},
         "memory_active_w": {"value": 0.0, "kind": "assumed", "source": "within the processor's"},
     }

@@ -36,14 +36,14 @@ from hercules_opt.simulation.stages import Trace
 
 #: Placements that need nothing but a host.
 HOST_PLACEMENTS: tuple[Placement, ...] = ("cpu", "cpu-sd")
-#: Time before the first query, and after the last one that a server may take to finish.
+#: Time before the first query, and after the last one that a server may take to finish (or its target).
 _LEAD_S, _PATIENCE_S = 0.05, 5.0
 #: How often it is looked whether a run is over, or lost.
 _LOOK_S = 0.1
 #: Most pieces of a run; room for those that wait, where the system gives so much.
 MOST_PIECES, _PIPE_BYTES = 2_000_000, 2**20
-#: Most time until the tables are made, or workers are ready.
-_START_S = 300.0
+#: Most time until the tables are made, or workers are ready; and until all have ended by themselves.
+_START_S, _END_S = 300.0, 2.0
 
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _CODE = "from hercules_opt.measurement.worker import main; main()"
@@ -78,8 +78,12 @@ class HostServer:
             finally:
                 os.close(source)
         specs = tuple(table_specs(model.architecture))
-        self._order(Hosted(specs, model.architecture.dense_features, seed, source, board))
-        self._await("tables")
+        try:
+            self._order(Hosted(specs, model.architecture.dense_features, seed, source, board))
+            self._await("tables")
+        except BaseException:  # also Ctrl-C: nobody else knows the process yet
+            self._end()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -88,14 +92,21 @@ class HostServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End all processes."""
+        self._end()
+
+    def _end(self) -> None:
+        """End all processes; workers by the first one, so that their processor time counts as ours."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):  # an order that the process did not live to read
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         os.close(self._pieces)
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with contextlib.suppress(OSError):  # an order that the process did not live to read
-                pipe.close()
+        self._process.stdout.close()
 
     def start(self, schedule: Schedule) -> None:
         """Replace the workers by those of a schedule, and wait until all are ready.
@@ -265,7 +276,7 @@ class _Run:
     def over(self, limit: LateLimit) -> bool:
         """Whether all queries are done, or the run is given up."""
         latency, since = self.latency_ms(), (time.perf_counter() - self.due_s) * 1e3
-        self._ended |= limit.broken(latency, since) or bool(since[-1] > _PATIENCE_S * 1e3)
+        self._ended |= limit.broken(latency, since) or bool(since[-1] > max(_PATIENCE_S * 1e3, limit.sla_ms))
         return self._ended or bool(np.isfinite(latency).all())
 
 

@@ -71,7 +71,7 @@ class LargestRate:
     bisections
         What each found; 0: no rate.
     latency_ms
-        Percentiles with their intervals in the longest run at the highest rate that held; none: no rate did.
+        Percentiles with their intervals in the run at the highest rate that held; none: no rate did.
     lateness_ms
         Largest delay of whoever sent the queries.
     busy_cores

@@ -5,6 +5,7 @@ Queries arrive when they arrive, whether or not the server keeps up; latency cou
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +24,8 @@ Floats = npt.NDArray[np.float64]
 BUSY_CORES = 0.1
 #: Share of the queries at the beginning that is left out: the server is empty then.
 _WARMUP_SHARE = 0.1
+#: Whole numbers of queries are not to be missed by rounding.
+_ROUNDING = 1e-9
 #: Stands for a latency that never ended, where numbers must be finite.
 _NEVER_MS = 1e300
 
@@ -39,6 +42,11 @@ class LateLimit:
         """Whether too many are late, given latencies so far and the time since each query was due."""
         late = (latency_ms > self.sla_ms) & (since_ms > self.sla_ms)
         return int(np.count_nonzero(late[self.skipped :])) > self.most_late
+
+
+def allowed_late(percentile: float, queries: int) -> int:
+    """Return how many of some queries may miss a target that a percentile of them must meet."""
+    return queries - math.ceil(percentile / 100.0 * queries - _ROUNDING)
 
 
 class Server(Protocol):
@@ -112,7 +120,7 @@ def load_run(server: Server, model: Model, rate_qps: float, queries: int, seed: 
     assert model.query_size is not None
     trace = offered(rate_qps, model.query_size, queries, seed)
     skipped = int(_WARMUP_SHARE * queries)
-    most_late = int((1.0 - model.sla_percentile / 100.0) * (queries - skipped))
+    most_late = allowed_late(model.sla_percentile, queries - skipped)
     neighbours = Neighbours(own_s=server.cpu_s)
     latency, lateness = server.serve(trace, LateLimit(model.sla_ms, most_late, skipped))
     kept = latency[skipped:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from hercules_opt.measurement.largest_rate import ONCE, QUICK, Effort, LargestRa
 from hercules_opt.measurement.load_test import BUSY_CORES
 from hercules_opt.measurement.measured_points import MeasuredPoint
 from hercules_opt.measurement.measured_search import DEFAULT_POINTS
-from hercules_opt.measurement.microbenchmarks import microbenchmarks
+from hercules_opt.measurement.microbenchmarks import keep_busy, microbenchmarks
 from hercules_opt.measurement.on_host import HostModel, OnHost, check_measurable, host_model
 from hercules_opt.measurement.regret import in_turns, regret
 from hercules_opt.measurement.service_time import ServiceTime, service_times
@@ -150,12 +151,17 @@ def measure(
     """
     required("onnx")
     required("onnxruntime")
+    for name, model in models.items():
+        check_measurable(name, model)
     host, neighbours = this_host(), Neighbours()
     idle_w = measured_power_w(_POWER_S)
+    busy_w = None
+    if idle_w is not None:
+        busy_w = measured_power_w(_POWER_S, work=partial(keep_busy, host.cores))
     samples = microbenchmarks(
         host.cores, budget_s=0.01 if quick else _MICRO_S, quick=quick, progress=progress
     )
-    found = fit_host(samples, host, idle_w=idle_w)
+    found = fit_host(samples, host, idle_w=idle_w, busy_w=busy_w)
     times = [
         one
         for name, model in models.items()
@@ -201,11 +207,10 @@ def measured_rates(
     Raises
     ------
     InputError
-        If a model cannot be built, or the cost model finds no schedule that serves it.
+        If the cost model finds no schedule that serves a model.
     """
     rates = []
     for name, model in models.items():
-        check_measurable(name, model)
         one = host_model(name, model, found.server, found.calibration.efficiency, host)
         if one.picked.schedule is None:
             raise InputError(f"nothing is served within the limits: {one.picked.reason}", where=name)

@@ -82,7 +82,7 @@ def _read(path: Path, key: str) -> dict[str, MeasuredPoint]:
     try:
         kept = json.loads(read_text(path))
         points = [_point(row) for row in kept["points"] if kept["key"] == key]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         hint = "Move it away; then everything is measured again."
         raise InputError("does not hold what was measured", where=path, hint=hint) from None
     return {point.schedule.label(): point for point in points}
@@ -103,12 +103,14 @@ def _row(point: MeasuredPoint) -> dict[str, Any]:
 
 
 def _point(row: dict[str, Any]) -> MeasuredPoint:
-    plain = {name: row[name] for name in ("lateness_ms", "busy_cores", "runs", "disturbed_runs")}
     rate = LargestRate(
         qps=_interval(row["qps"]),
         bisections=tuple(float(each) for each in row["bisections"]),
         latency_ms={float(name): _interval(ends) for name, ends in row["latency_ms"].items()},
-        **plain,
+        lateness_ms=float(row["lateness_ms"]),
+        busy_cores=None if row["busy_cores"] is None else float(row["busy_cores"]),
+        runs=int(row["runs"]),
+        disturbed_runs=int(row["disturbed_runs"]),
     )
     return MeasuredPoint(Schedule.model_validate(row["schedule"]), rate)
 

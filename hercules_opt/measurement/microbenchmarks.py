@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -76,6 +77,15 @@ def microbenchmarks(
             tell(f"{kind}, {threads} of {cores} cores")
             samples += run(threads, budget_s, quick)
     return samples
+
+
+def keep_busy(cores: int, seconds: float) -> None:
+    """Multiply matrices on some cores for some time: for the power that it takes."""
+    k, n = GEMM_SHAPES[-1]
+    one, inputs = session(_gemm(k, n), cores), {"x": np.ones((BATCHES[-1], k), dtype=np.float32)}
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        one.run(None, inputs)
 
 
 def _model(nodes: list[Any], inputs: list[Any], output: str, weights: list[Any]) -> bytes:

@@ -1,7 +1,7 @@
 """What is lost by taking the schedule that the cost model picks, and not the best one measured.
 
 A search keeps the luckiest of its measurements, so that both schedules are measured again, in turns: what
-drifts on the machine meanwhile meets both. Each round offers both the same queries.
+drifts on the machine meanwhile meets both. Each round has seeds of its own, the same for both.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,9 +54,12 @@ class ServiceTime:
 
 
 def row_scale(architecture: Architecture, available_gb: float) -> float:
-    """Return by what the rows of a model's tables must be scaled to fit into memory; at most 1."""
+    """Return by what the rows of a model's tables must be scaled to fit into memory: 1, a half, a quarter ...
+
+    What is available differs from call to call; such steps hardly do: what was measured before counts.
+    """
     needed = sum(spec.bytes for spec in table_specs(architecture))
-    return min(1.0, MEMORY_SHARE * available_gb * 1e9 / needed)
+    return 2.0 ** min(0, math.floor(math.log2(MEMORY_SHARE * available_gb * 1e9 / needed)))
 
 
 def scaled(model: Model, scale: float) -> Model:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _CPUINFO = Path("/proc/cpuinfo")
 _MEMINFO = Path("/proc/meminfo")
@@ -60,14 +63,22 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _memory_gb() -> tuple[float, float]:
-    """Return memory in all, and what is available; 1 GB each where the system does not say."""
+def _memory_gb(limit: Path = _CGROUP_MEMORY) -> tuple[float, float]:
+    """Return memory in all, and what is available, 1 GB each where the system does not say.
+
+    Neither is more than the control group may have.
+    """
+    try:
+        most = float(limit.read_text(encoding="utf-8")) / 1e9
+    except (OSError, ValueError):  # no control group, or "max": no limit
+        most = math.inf
     try:
         lines = _MEMINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         return 1.0, 1.0
     kilobytes = {line.split(":")[0]: float(line.split()[1]) for line in lines if ":" in line}
-    return tuple(kilobytes.get(key, 1e6) * 1024 / 1e9 for key in ("MemTotal", "MemAvailable"))  # type: ignore[return-value]
+    whole, available = (kilobytes.get(key, 1e6) * 1024 / 1e9 for key in ("MemTotal", "MemAvailable"))
+    return min(whole, most), min(available, most)
 
 
 def _llc_mb(root: Path = _CACHES) -> float:
@@ -80,11 +91,16 @@ def _llc_mb(root: Path = _CACHES) -> float:
     return max(sizes)
 
 
-def measured_power_w(seconds: float, root: Path = _POWER) -> float | None:
-    """Return the mean power of all processor packages over some time; ``None`` where it cannot be read."""
+def measured_power_w(
+    seconds: float, root: Path = _POWER, work: Callable[[float], object] = time.sleep
+) -> float | None:
+    """Return the mean power of all processor packages over some time; ``None`` where it cannot be read.
+
+    ``work`` is done meanwhile, and takes about the time that it is told.
+    """
     before = _energy_j(root)
     begin = time.perf_counter()
-    time.sleep(seconds)
+    work(seconds)
     after, elapsed = _energy_j(root), time.perf_counter() - begin
     if before is None or after is None or after < before:
         return None
@@ -92,10 +108,12 @@ def measured_power_w(seconds: float, root: Path = _POWER) -> float | None:
 
 
 def _energy_j(root: Path) -> float | None:
-    """Return the sum of the packages' energy counters (RAPL)."""
+    """Return the sum of the packages' energy counters (RAPL); the whole platform's holds theirs already."""
     total = None
     for zone in sorted(root.glob("*-rapl:?")):
         try:
+            if (zone / "name").read_text(encoding="utf-8").strip() == "psys":
+                continue
             total = (total or 0.0) + float((zone / "energy_uj").read_text(encoding="utf-8")) * 1e-6
         except (OSError, ValueError):
             return None

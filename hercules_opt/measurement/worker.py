@@ -212,7 +212,7 @@ class _Worker:
     def _whole(self, run: int, piece: int, items: int, _: int) -> None:
         if run == self._run[0]:
             self._one.run(None, {**self._feeds(items, self._hosted.dense_features), **self._held})
-            self._done_s[piece] = time.perf_counter()
+            self._finished(run, piece)
 
     def _sparse(self, run: int, piece: int, items: int, _: int) -> None:
         """Compute the vectors, and hand them on once a slot is free."""
@@ -227,8 +227,13 @@ class _Worker:
     def _dense(self, run: int, piece: int, items: int, slot: int) -> None:
         if run == self._run[0]:
             self._one.run(None, self._handed(items, slot))
-            self._done_s[piece] = time.perf_counter()
+            self._finished(run, piece)
         os.write(self._joined.free[1], _SLOT.pack(slot))
+
+    def _finished(self, run: int, piece: int) -> None:
+        """Note when a piece is done, unless its run ended meanwhile: its place may be taken by now."""
+        if run == self._run[0]:
+            self._done_s[piece] = time.perf_counter()
 
     def _handed(self, items: int, slot: int) -> dict[str, Any]:
         """Return the inputs of the second stage."""

@@ -45,6 +45,17 @@ def test_constants_stay_where_they_start_without_enough_measurements() -> None:
     assert found.constants == pytest.approx([3.0, 0.4], rel=1e-4)
 
 
+def test_a_constant_that_starts_at_nothing_is_found() -> None:
+    """0 has no logarithm: the search begins in the middle, and without measurements it stays 0."""
+    measured = roofline(np.array([3.0, 0.4]), np.arange(6))
+    parameters = [Parameter("speed", 0.0, 1e-3, 100.0), PARAMETERS[1]]
+    found = fit(roofline, measured, list("abcdef"), parameters)
+    assert found.constants == pytest.approx([3.0, 0.4], rel=1e-4)
+    with np.errstate(divide="ignore"):
+        alone = fit(roofline, measured, ["only"] * 6, parameters)
+    assert alone.left_out_constants["only"][0] == 0.0
+
+
 def test_limits_are_kept() -> None:
     """A constant that the data would push beyond its limit ends there."""
     measured = roofline(np.array([3.0, 0.4]), np.arange(6))

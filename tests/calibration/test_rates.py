@@ -10,7 +10,7 @@ import pytest
 
 import hercules_opt as ho
 from hercules_opt.calibration.from_table import table_observations
-from hercules_opt.calibration.rates import Observation, calibrate_rates, predicted_qps
+from hercules_opt.calibration.rates import Observation, _parameter, calibrate_rates, predicted_qps
 from hercules_opt.hardware.efficiency import Efficiency
 from hercules_opt.problem.servers import Accelerator, ServerType
 
@@ -86,11 +86,22 @@ def test_schedules_that_are_not_named_are_the_best_ones() -> None:
         ([], "constants: must be 1 to 3 names, found 0"),
         (["gemm", "gemm"], "constants: a constant may appear only once, found 'gemm'"),
         (["source"], "constants: unknown constant, found 'source'"),
+        (["cache_gb_s"], "constants: unknown constant, found 'cache_gb_s'"),
     ],
 )
 def test_constants_that_cannot_be_fitted(constants: list[str], message: str) -> None:
     with pytest.raises(ho.InputError, match=message):
         calibrate_rates([], device_class="host", title="t", data="d", constants=constants)
+
+
+@pytest.mark.parametrize(
+    ("name", "typical"),
+    [("launch_us", 1.0), ("table_us", 0.5), ("row_ns", 10.0), ("row_overhead_bytes", 64.0), ("gemm", 0.7)],
+)
+def test_the_limits_of_a_constant_leave_room_for_what_is_usual(name: str, typical: float) -> None:
+    """Those of microseconds may be up to a second, and yet a ten thousandth of that is far too much."""
+    found = _parameter(name, "host", Efficiency())
+    assert found.low < 0.1 * typical < typical < found.high
 
 
 def test_fewer_rates_than_constants() -> None:

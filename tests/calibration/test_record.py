@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hercules_opt as ho
-from hercules_opt.calibration.record import MOST_CONSTANTS, Calibration, calibration_names
+from hercules_opt.calibration.record import MOST_CONSTANTS, Calibration, calibration_names, relative
 from hercules_opt.calibration.wall_power import WallPower
 
 GOOD: dict[str, Any] = {
@@ -65,6 +65,15 @@ def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, Any], message:
     (tmp_path / "mine.toml").write_text(tomli_w.dumps({**GOOD, **change}), encoding="utf-8")
     with pytest.raises(ho.InputError, match=message):
         ho.load_calibration(tmp_path / "mine.toml")
+
+
+def test_an_error_beyond_all_measure_is_stated_and_taken(tmp_path: Path) -> None:
+    """Rates in another unit than they should be: the file says so, and whoever takes it is told."""
+    error = relative(71.0)
+    assert error == pytest.approx(1e9)
+    assert relative(0.5) == pytest.approx(np.e**0.5 - 1.0)
+    Calibration.model_validate({**GOOD, "relative_error": error}).save(tmp_path / "mine.toml")
+    assert ho.load_calibration(tmp_path / "mine.toml").efficiency.relative_error == error
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import struct
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from hercules_opt.measurement.host_server import HostServer
 from hercules_opt.measurement.load_test import LateLimit
 from hercules_opt.measurement.this_host import usable_cores
 from hercules_opt.measurement.timing import process_s
+from hercules_opt.measurement.worker import Hosted, _Worker
 from hercules_opt.simulation.stages import Trace
 
 pytest.importorskip("onnx")
@@ -47,6 +50,67 @@ def test_queries_are_cut_into_pieces_and_done_with_the_last_of_them() -> None:
     done_s[2] = run.due_s[0] + 0.3
     assert run.latency_ms()[0] == pytest.approx(500.0)
     assert run.over(NO_LIMIT)
+
+
+def test_a_server_may_take_as_long_as_the_target_allows() -> None:
+    """A target of 20 s: six seconds after the last query the run is still open, after 21 it is over."""
+    limit = LateLimit(20_000.0, 1)
+    run = host_server._Run(Trace(np.array([0.0]), np.array([1])), 1, 1, np.zeros(4))
+    run.due_s = np.array([time.perf_counter() - 6.0])
+    assert not run.over(limit)
+    run.due_s = run.due_s - 15.0
+    assert run.over(limit)
+
+
+def test_a_piece_of_a_run_that_ended_meanwhile_is_not_noted() -> None:
+    """Its number may be another piece's in the next run, which would then be done before it was due."""
+
+    class Runtime:
+        """Computes nothing; the parent ends the run meanwhile."""
+
+        next_run = 3
+
+        def run(self, outputs: None, inputs: dict[str, Any]) -> None:
+            worker._run[0] = self.next_run
+
+    with host_server._shared_file() as shared:
+        shared.truncate(8 * 3)
+        hosted = Hosted((), 0, 0, 0, shared.fileno())
+        worker = _Worker(hosted, {}, None, Runtime(), None)  # type: ignore[arg-type]
+        board = mmap.mmap(shared.fileno(), 0)
+    worker._run[0] = 3
+    worker._whole(3, 1, 4, 0)
+    assert struct.unpack("2d", board[8:])[1] > 0.0
+    Runtime.next_run = 4
+    worker._done_s[:] = 0.0
+    worker._whole(3, 1, 4, 0)
+    assert struct.unpack("2d", board[8:]) == (0.0, 0.0)
+
+
+def test_the_processor_time_of_workers_counts_as_ours_once_they_ended() -> None:
+    """Else what they did would be taken for others', who disturb the measurement."""
+    before = sum(os.times()[2:4])
+    with HostServer(small()) as server:
+        server.start(ONE)
+        server.serve(trace([0.0] * 300, items=400), NO_LIMIT)
+        worker_s = process_s(server._pids[0])
+        first_s = process_s(server._process.pid)
+    assert worker_s > 0.1
+    assert sum(os.times()[2:4]) - before > first_s + 0.9 * worker_s
+
+
+def test_an_interrupt_while_tables_are_made_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def interrupted(server: HostServer, word: str) -> str:
+        started.append(server._process.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HostServer, "_await", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        HostServer(small())
+    with pytest.raises(ProcessLookupError):
+        os.kill(started[0], 0)
 
 
 def test_a_pipe_that_is_full_ends_the_run() -> None:

@@ -7,7 +7,7 @@ import pytest
 from fake_server import FakeServer, small
 
 import hercules_opt as ho
-from hercules_opt.measurement.load_test import LateLimit, LoadRun, load_run, offered
+from hercules_opt.measurement.load_test import LateLimit, LoadRun, allowed_late, load_run, offered
 
 NO_LIMIT = LateLimit(1e9, 10**9)
 
@@ -50,6 +50,15 @@ def test_a_rate_holds_if_the_percentile_of_all_after_the_warm_up_is_within_the_t
     assert below.percentile_ms(50.0).value < 2.0
     assert not above.held
     assert np.isinf(above.percentile_ms(95.0).value)
+
+
+@pytest.mark.parametrize(
+    ("percentile", "queries", "late"),
+    [(95.0, 180, 9), (90.0, 180, 18), (80.0, 45, 9), (99.0, 100, 1), (99.0, 99, 0), (99.9, 1999, 1)],
+)
+def test_as_many_may_be_late_as_a_percentile_leaves(percentile: float, queries: int, late: int) -> None:
+    """Counted by hand; 1 - 0.9 is below 0.1 for a computer."""
+    assert allowed_late(percentile, queries) == late
 
 
 def test_a_start_that_is_slow_does_not_lose_a_run() -> None:

@@ -123,7 +123,18 @@ def test_what_was_measured_under_other_conditions_does_not_count() -> None:
     assert key() == key(host=ThisHost("made up", 4, 64, 30.0, 11.0, 32.0))  # what is free now does not count
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"key": 3}', '{"key": "KEY", "points": [{"schedule": 3}]}'])
+ROW = """{"key": "KEY", "points": [{"schedule": {"placement": "cpu"}, "qps": [1, 1, 1], "bisections": [1],
+"latency_ms": LATENCY, "lateness_ms": 0, "busy_cores": null, "runs": RUNS, "disturbed_runs": 0}]}"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{}", '{"key": 3}', '{"key": "KEY", "points": [{"schedule": 3}]}',
+        ROW.replace("LATENCY", "[]").replace("RUNS", "1"),
+        ROW.replace("LATENCY", "{}").replace("RUNS", '"many"'),
+    ],
+)  # fmt: skip
 def test_a_file_that_holds_something_else_is_refused_and_left_alone(tmp_path: Path, text: str) -> None:
     pytest.importorskip("onnxruntime")
     path = tmp_path / f"measured-{key()[:16]}.json"

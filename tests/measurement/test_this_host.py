@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,40 @@ def test_power_of_all_packages(tmp_path: Path) -> None:
         zone = tmp_path / f"intel-rapl:{number}"
         zone.mkdir()
         (zone / "energy_uj").write_text("5000000\n", encoding="utf-8")
+        (zone / "name").write_text(f"package-{number}\n", encoding="utf-8")
     assert measured_power_w(0.01, tmp_path) == 0.0
     (tmp_path / "intel-rapl:1" / "energy_uj").write_text("no number\n", encoding="utf-8")
     assert measured_power_w(0.01, tmp_path) is None
     assert measured_power_w(0.01, tmp_path / "none") is None
+
+
+def test_power_while_something_is_done_without_what_is_counted_twice(tmp_path: Path) -> None:
+    """A package that takes 3 J meanwhile; the counter of the whole platform holds them too."""
+    for number, name in enumerate(("package-0", "psys")):
+        zone = tmp_path / f"intel-rapl:{number}"
+        zone.mkdir()
+        (zone / "name").write_text(f"{name}\n", encoding="utf-8")
+        (zone / "energy_uj").write_text("0\n", encoding="utf-8")
+
+    def work(seconds: float) -> None:
+        time.sleep(seconds)
+        for zone in tmp_path.iterdir():
+            (zone / "energy_uj").write_text("3000000\n", encoding="utf-8")
+
+    found = measured_power_w(0.1, tmp_path, work)
+    assert found is not None
+    assert 3.0 / 0.4 < found <= 3.0 / 0.1
+
+
+@pytest.mark.parametrize(("limit", "most"), [("1000000000", 1.0), ("max", None), (None, None)])
+def test_a_control_group_leaves_less_memory(tmp_path: Path, limit: str | None, most: float | None) -> None:
+    path = tmp_path / "memory.max"
+    if limit is not None:
+        path.write_text(limit + "\n", encoding="utf-8")
+    whole, available = module._memory_gb(path)
+    free = module._memory_gb(tmp_path / "none")
+    assert whole == (free[0] if most is None else most)
+    assert 0.0 < available <= whole
 
 
 def test_a_call_is_timed_by_its_median() -> None:
