@@ -84,14 +84,17 @@ def _notes(found: Measurement) -> list[str]:
     errors = [abs(one.error) for one in found.rates if one.error is not None]
     within = sum(error <= 0.25 for error in errors)
     sound = sum(one.inside or (one.error is not None and abs(one.error) <= 0.25) for one in found.rates)
-    lost = max((one.lost.value for one in found.rates if one.lost is not None), default=0.0)
+    lost = [one.lost.value for one in found.rates if one.lost is not None]
+    most = f"{100 * max(0.0, *lost):.1f} %" if lost else "not known"
+    silent = len(found.rates) - len(lost)
+    unknown = f" ({silent} without, since no rate was held)" if silent else ""
     return [
         f"{found.host.name}, {found.host.cores} of {found.host.cores_shown} cores, {state}: others kept "
         f"{busy} cores busy; {100 * found.disturbed:.0f} % of the times differ from run to run.",
         f"Error of the predicted service times: median {100 * median:.1f} %; {100 * held:.0f} % are within "
         f"the stated x/÷ {1 + stated:.2f}.",
         f"Predicted rates: {within} of {len(found.rates)} within 25 % of the measured, {sound} within that "
-        f"or the measurement's own interval. Most that a pick loses: {100 * max(lost, 0.0):.1f} %.",
+        f"or the measurement's own interval. Most that a pick loses: {most}{unknown}.",
         f"Power: {'measured' if found.power_measured else 'not measured'}.",
     ]
 

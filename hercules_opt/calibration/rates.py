@@ -101,7 +101,8 @@ def calibrate_rates(
     Raises
     ------
     InputError
-        If a constant is unknown, there are too many, or there are fewer measurements than constants.
+        If a constant is unknown, there are too many, there are fewer measurements than constants, or a
+        schedule is not one of its server.
     """
     names = DEFAULT_CONSTANTS[device_class] if constants is None else tuple(constants)
     _check_names(names, device_class)
@@ -141,6 +142,7 @@ def _check_names(names: Sequence[str], device_class: DeviceClass) -> None:
 def _placed(observation: Observation, efficiency: Efficiency) -> Observation:
     """Return an observation with a schedule: its own, else the best by these constants."""
     if observation.schedule is not None:
+        _check_schedule(observation, observation.schedule, efficiency)
         return observation
     from hercules_opt.scheduling.optimize import optimize_schedule
 
@@ -150,6 +152,17 @@ def _placed(observation: Observation, efficiency: Efficiency) -> Observation:
         hint = f"It says: {best.reason}"
         raise InputError(rule, where="measurements", key=observation.label, hint=hint)
     return replace(observation, schedule=best.schedule)
+
+
+def _check_schedule(observation: Observation, schedule: Schedule, efficiency: Efficiency) -> None:
+    """Raise ``InputError`` that names the measurement unless its schedule is one of the server."""
+    try:
+        located(pack(observation.server, observation.model, efficiency), schedule)
+    except InputError as error:
+        key = f"{observation.label}, schedule" + (f".{error.key}" if error.key else "")
+        raise InputError(
+            error.rule, where="measurements", key=key, found=error.found, hint=error.hint
+        ) from None
 
 
 def _fit(

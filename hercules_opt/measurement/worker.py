@@ -71,7 +71,11 @@ class Order:
 def main() -> None:
     """Serve orders until stdin ends; an empty order ends all workers."""
     hosted: Hosted = pickle.load(sys.stdin.buffer)
-    held = tables(hosted.specs, hosted.seed)
+    try:
+        held = tables(hosted.specs, hosted.seed)
+    except MemoryError as error:
+        _say(f"failed MemoryError: {error}")
+        return
     workers: list[int] = []
     _say("tables")
     while True:

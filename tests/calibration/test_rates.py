@@ -109,6 +109,15 @@ def test_fewer_rates_than_constants() -> None:
         calibrate_rates([], device_class="host", title="t", data="d")
 
 
+def test_a_schedule_that_the_server_does_not_have_is_named_with_its_measurement() -> None:
+    (first, second, *_) = observations(TRUE)
+    assert second.schedule is not None
+    wrong = Observation(**{**vars(second), "schedule": second.schedule.replace(threads=400)})
+    message = r"measurements, small x dlrm-rmc3, schedule.*: must .* found 400"
+    with pytest.raises(ho.InputError, match=message):
+        calibrate_rates([first, wrong], device_class="host", title="t", data="d", constants=["gemm"])
+
+
 def table(rows: list[dict[str, Any]]) -> ho.EfficiencyTable:
     return ho.EfficiencyTable.from_rows(rows)
 

@@ -15,6 +15,7 @@ from fake_server import small
 
 import hercules_opt as ho
 from hercules_opt.measurement import host_server
+from hercules_opt.measurement.graphs import TableSpec
 from hercules_opt.measurement.host_server import HostServer
 from hercules_opt.measurement.load_test import LateLimit
 from hercules_opt.measurement.this_host import usable_cores
@@ -162,6 +163,13 @@ def test_a_worker_that_dies_is_told_and_nothing_is_left_over() -> None:
             server.serve(trace([0.0] * 2000, items=4), NO_LIMIT)
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
+
+
+def test_tables_that_no_memory_holds_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = [TableSpec("0_0", 0, 10**12, 10**6, 1, 1)]
+    monkeypatch.setattr(host_server, "table_specs", lambda architecture: endless)
+    with pytest.raises(RuntimeError, match="serves the model failed MemoryError: Unable to allocate"):
+        HostServer(small())
 
 
 def test_schedules_that_this_host_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
