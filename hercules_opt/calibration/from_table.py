@@ -8,6 +8,9 @@ from hercules_opt.hardware.efficiency import DeviceClass
 from hercules_opt.problem.instance import Instance
 from hercules_opt.problem.table import EfficiencyTable
 
+#: Where a rate of a table comes from if a cost model made it: a fit to it would state an error of nothing.
+_PREDICTED = ("calibrated", "analytic")
+
 
 def table_observations(instance: Instance, table: EfficiencyTable, subject: DeviceClass) -> list[Observation]:
     """Return the pairs of a table that have a rate, on servers of the device class; a server type is a group.
@@ -17,7 +20,8 @@ def table_observations(instance: Instance, table: EfficiencyTable, subject: Devi
     Raises
     ------
     InputError
-        If a pair names a server type or model that the instance does not have or describe, or none is left.
+        If a pair names a server type or model that the instance does not have or describe, a rate is a
+        prediction, or none is left.
     """
     observations = []
     for pair in table:
@@ -29,6 +33,9 @@ def table_observations(instance: Instance, table: EfficiencyTable, subject: Devi
         server, model = instance.servers[pair.server_type], instance.models[pair.model]
         if pair.qps is None or (server.accelerator is not None) != (subject == "accelerator"):
             continue
+        if pair.origin("qps").kind in _PREDICTED:
+            rule = "must be measured, and not what the cost model predicts"
+            raise InputError(rule, where="measurements", key=f"{place}, kind", found=pair.origin("qps").kind)
         if server.cpu is None or model.architecture is None:
             rule = "the server type needs its parts, and the model its architecture"
             raise InputError(rule, where="measurements", key=place)

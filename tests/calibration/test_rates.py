@@ -142,6 +142,14 @@ def test_a_measured_table_as_observations() -> None:
         table_observations(instance, table(unknown), "host")
 
 
+@pytest.mark.parametrize("kind", ["analytic", "calibrated"])
+def test_a_table_of_predictions_is_not_taken_for_measurements(kind: str) -> None:
+    """Else the cost model would be fitted to itself, and state that it is never off."""
+    rows = [{"server_type": "T2", "model": "dlrm-rmc1", "qps": 100.0, "kind": kind}]
+    with pytest.raises(ho.InputError, match=f"T2 x dlrm-rmc1, kind: must be measured, .* found '{kind}'"):
+        table_observations(ho.load_instance("hpca22"), table(rows), "host")
+
+
 def test_a_prediction_states_its_interval_and_its_range(tmp_path: Path) -> None:
     """Inside: the calibration's error speaks. Outside, or not calibrated: it says why it does not."""
     calibration = calibrate_rates(
