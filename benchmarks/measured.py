@@ -50,30 +50,17 @@ def measure(smoke: bool) -> Report:
 
 def _rate(one: Rate) -> dict[str, object]:
     row = rate_row(one)
-    columns = (
-        "model",
-        "schedule",
-        "predicted_qps",
-        "measured_qps",
-        "lower_qps",
-        "upper_qps",
-        "error",
-        "inside",
-    )
-    return {**{name: row[name] for name in columns}, "disturbed": f"{row['disturbed_runs']} of {row['runs']}"}
+    names = "model schedule predicted_qps measured_qps lower_qps upper_qps error inside"
+    return {**_columns(one, names), "disturbed": f"{row['disturbed_runs']} of {row['runs']}"}
 
 
 def _regret(one: Rate) -> dict[str, object]:
+    return _columns(one, "model schedule best_schedule regret regret_lower regret_upper")
+
+
+def _columns(one: Rate, names: str) -> dict[str, object]:
     row = rate_row(one)
-    columns = (
-        "model",
-        "schedule",
-        "best_schedule",
-        "regret",
-        "regret_lower",
-        "regret_upper",
-    )
-    return {name: row[name] for name in columns}
+    return {name: row[name] for name in names.split()}
 
 
 def _notes(found: Measurement) -> list[str]:
