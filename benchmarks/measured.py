@@ -4,8 +4,8 @@
 
 Needs the ``measure`` extra. Nothing but microbenchmarks goes into the constants; no model is timed for them.
 Each model is then served under load with the schedule that the cost model picks and with others; what the
-pick loses against the best of them is measured in turns. A disturbed machine is reported: errors then are
-those of the measurement as much as of the prediction.
+pick loses against the best other is measured in turns: below 0 where the pick is the better one. A disturbed
+machine is reported: errors then are those of the measurement as much as of the prediction.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _rate(one: Rate) -> dict[str, object]:
 
 
 def _regret(one: Rate) -> dict[str, object]:
-    return _columns(one, "model schedule best_schedule regret regret_lower regret_upper")
+    return _columns(one, "model schedule other_schedule regret regret_lower regret_upper")
 
 
 def _columns(one: Rate, names: str) -> dict[str, object]:
@@ -72,9 +72,9 @@ def _notes(found: Measurement) -> list[str]:
     within = sum(error <= 0.25 for error in errors)
     sound = sum(one.inside or (one.error is not None and abs(one.error) <= 0.25) for one in found.rates)
     lost = [one.lost.value for one in found.rates if one.lost is not None]
-    most = f"{100 * max(0.0, *lost):.1f} %" if lost else "not known"
+    most = f"{100 * max(lost):.1f} %" if lost else "not known"
     silent = len(found.rates) - len(lost)
-    unknown = f" ({silent} without, since no rate was held)" if silent else ""
+    unknown = f" ({silent} without, since a rate was missing)" if silent else ""
     return [
         f"{found.host.name}, {found.host.cores} of {found.host.cores_shown} cores, {state}: others kept "
         f"{busy} cores busy; {100 * found.disturbed:.0f} % of the times differ from run to run.",

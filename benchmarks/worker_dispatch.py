@@ -72,7 +72,7 @@ def _lookups(rows: int, rounds: int) -> list[dict[str, object]]:
     ((name, own),) = tables([spec]).items()
     shared = np.frombuffer(mmap.mmap(-1, own.nbytes), dtype=own.dtype).reshape(own.shape)
     shared[...] = own
-    one, lookups = session(graph(of, "sparse"), 1), Lookups()
+    one, lookups = session(graph(of, "sparse"), 1), Lookups([spec])
     spent: dict[str, list[float]] = {"its own, or inherited": [], "shared memory": []}
     for _ in range(rounds):
         for where, held in zip(spent, (own, shared), strict=True):
@@ -98,13 +98,14 @@ def _case(name: str, model: Model, items: int, rounds: int, seconds: float) -> l
             one_piece(*alone)
         return time.perf_counter() - begin, time.process_time() - spent
 
-    alone = (session(built, 1), Lookups())
+    drawn = Lookups(specs)
+    alone = (session(built, 1), drawn)
     direct(20)
     count = max(20, int(seconds / (direct(20)[0] / 20)))
     kinds: dict[tuple[str, int], Served] = {("direct", 1): direct}
     with HostServer(model) as server:
         for workers in sorted({1, usable_cores()}):
-            kinds["threads", workers] = _threads(one_piece, built, workers)
+            kinds["threads", workers] = _threads(one_piece, built, drawn, workers)
             kinds["processes", workers] = _processes(server, items, workers)
         found: dict[tuple[str, int], list[tuple[float, float]]] = {kind: [] for kind in kinds}
         for _ in range(rounds):
@@ -122,8 +123,8 @@ def _case(name: str, model: Model, items: int, rounds: int, seconds: float) -> l
     ]
 
 
-def _threads(one_piece: Callable[[Any, Lookups], None], built: bytes, workers: int) -> Served:
-    mine = [(session(built, 1), Lookups(seed)) for seed in range(workers)]
+def _threads(one_piece: Callable[[Any, Lookups], None], built: bytes, drawn: Lookups, workers: int) -> Served:
+    mine = [(session(built, 1), drawn.seeded(seed)) for seed in range(workers)]
 
     def serve(queue: SimpleQueue[bool], one: Any, lookups: Lookups) -> None:
         while queue.get():

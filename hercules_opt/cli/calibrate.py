@@ -32,7 +32,7 @@ def calibrate(
     measurements: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[TABLE]",
+            metavar="TABLE",
             help="Measured rates: an efficiency table, CSV or JSON, with schedules where they are known.",
             show_default=False,
         ),

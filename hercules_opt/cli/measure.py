@@ -9,8 +9,9 @@ import typer
 
 from hercules_opt.cli.errors import ExitCode
 from hercules_opt.cli.files import check_folder, write_folder
-from hercules_opt.cli.options import DEFAULT_POINTS, JsonOption, PointsOption
+from hercules_opt.cli.options import CacheOption, JsonOption, PointsOption
 from hercules_opt.cli.output import hint, show, show_json, tell
+from hercules_opt.errors import InputError
 
 if TYPE_CHECKING:
     from hercules_opt.measurement.measure import Measurement
@@ -40,21 +41,36 @@ def measure(
             help="Also serve each model under load, some minutes each, and search for a better schedule.",
         ),
     ] = False,
-    points: PointsOption = DEFAULT_POINTS,
+    points: PointsOption = None,
+    cache: CacheOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds, to see that it works.")] = False,
     as_json: JsonOption = False,
 ) -> ExitCode:
     """Measure this host, and predict its service times from microbenchmarks alone."""
     from hercules_opt.measurement.measure import measure as run
+    from hercules_opt.measurement.measured_search import DEFAULT_POINTS
     from hercules_opt.problem.catalogue import catalogue
     from hercules_opt.reporting.measurement import measurement_document, measurement_page
 
+    for option, value in {"--points": points, "--cache": cache}.items():
+        if value is not None and not load:
+            raise InputError("has no meaning without --load", where=option, found=value)
     if out is not None:
         check_folder(out, FILES)
     names = [] if models.strip() == "-" else [name.strip() for name in models.split(",")]
-    found = run(
-        {name: catalogue.models[name] for name in names}, load=load, points=points, quick=quick, progress=tell
-    )
+    try:
+        found = run(
+            {name: catalogue.models[name] for name in names},
+            load=load,
+            points=points or DEFAULT_POINTS,
+            folder=cache,
+            quick=quick,
+            progress=tell,
+        )
+    except KeyboardInterrupt:
+        kept = f"schedules that were measured are kept in {cache}" if cache else "nothing is kept"
+        tell(f"interrupted: {kept}")
+        return ExitCode.INTERRUPTED
     if out is not None:
         _write(out, found)
     if as_json:

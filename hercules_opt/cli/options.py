@@ -103,13 +103,22 @@ SeedOption = Annotated[
     int, typer.Option("--seed", metavar="NUMBER", parser=seed_number, help="Seed of every random choice.")
 ]
 
-#: The default of ``PointsOption``: schedules that are measured per model.
-DEFAULT_POINTS = 4
-
 PointsOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--points", metavar="NUMBER", min=1, max=1000, help="Schedules to measure under load, per model."
+        "--points",
+        metavar="NUMBER",
+        min=1,
+        max=1000,
+        help="Schedules to measure under load, per model; 4 by default.",
+    ),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="FOLDER",
+        help="Keep all that is found or measured at once: a killed run goes on, only what changed is redone.",
     ),
 ]
 

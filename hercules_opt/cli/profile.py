@@ -10,7 +10,7 @@ import typer
 from hercules_opt.cli.errors import ExitCode
 from hercules_opt.cli.files import check_output
 from hercules_opt.cli.options import (
-    DEFAULT_POINTS,
+    CacheOption,
     CalibrationOption,
     CheckOption,
     InstanceArgument,
@@ -24,14 +24,6 @@ from hercules_opt.errors import InputError, nearest_name
 
 _EVALUATORS = ("analytical", "measured")
 
-CacheOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache",
-        metavar="FOLDER",
-        help="Keep all that is found or measured at once: a killed run goes on, only what changed is redone.",
-    ),
-]
 WorkersOption = Annotated[
     str | None,
     typer.Option(
@@ -72,7 +64,7 @@ def profile(
             help="analytical: the cost model; measured: this host under load, minutes per pair.",
         ),
     ] = "analytical",
-    points: PointsOption = DEFAULT_POINTS,
+    points: PointsOption = None,
     as_json: JsonOption = False,
 ) -> ExitCode:
     """Find the best schedule of every server type and model."""
@@ -93,6 +85,8 @@ def profile(
             tell(f"interrupted: what was measured is kept in {cache}, the same command goes on from there")
             return ExitCode.INTERRUPTED
     else:
+        if points is not None:
+            raise InputError("has no meaning without --evaluator measured", where="--points", found=points)
         table = found_table(
             day,
             seed=seed,

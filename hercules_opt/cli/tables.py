@@ -66,15 +66,18 @@ def found_table(
 
 
 def measured_table(
-    instance: Instance, *, points: int, calibration: str | None, cache: Path
+    instance: Instance, *, points: int | None, calibration: str | None, cache: Path
 ) -> EfficiencyTable:
     """Return what is measured on this host."""
     from hercules_opt.hardware.efficiency import DEFAULT_EFFICIENCY
     from hercules_opt.measurement.measured_profile import profile_measured
+    from hercules_opt.measurement.measured_search import DEFAULT_POINTS
 
     constants = DEFAULT_EFFICIENCY if calibration is None else _constants(calibration)
     try:
-        return profile_measured(instance, efficiency=constants, points=points, folder=cache, progress=tell)
+        return profile_measured(
+            instance, efficiency=constants, points=points or DEFAULT_POINTS, folder=cache, progress=tell
+        )
     except InputError as error:
         raise (error if error.where else error.located(instance.name)) from None
 

@@ -93,7 +93,17 @@ def fit_host(
     return MeasuredHost(server, calibration, tuple(samples))
 
 
+#: Constants that no microbenchmark shows: shares that the measured rates have in them already, and lanes.
+_SET: Mapping[str, float] = {"memory": 1.0, "bag_rewrite": 1.0, "gemm_lanes": _LANES}
 _FITS = ("log_ratio", "left_out")
+
+
+def origin(name: str) -> str:
+    """Return where a constant of a measured host is from: fitted, measured (read off), or set."""
+    if name in _SET:
+        return "set"
+    fitted = {"table_cache", *(each.name for each in (*_GEMM, *_GATHER))}
+    return "fitted" if name in fitted else "measured"
 
 
 def _of_kind(samples: Sequence[Sample], kind: str) -> list[Sample]:
@@ -124,9 +134,7 @@ def _read_off(samples: Sequence[Sample]) -> dict[str, float]:
         "fork_us": fork * 1e6 / max(np.log2(most), 1.0),
         "core_gb_s": weights * 1e-9,
         "cache_gb_s": _STREAM_BYTES * CACHED / _seconds(samples, "stream", (CACHED,), 1) * 1e-9,
-        "memory": 1.0,
-        "bag_rewrite": 1.0,
-        "gemm_lanes": _LANES,
+        **_SET,
         "gather_grain_kb": _grain_kb(samples, most),
     }
 

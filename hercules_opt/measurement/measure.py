@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +32,7 @@ BATCHES = (1, 4, 16, 64, 256)
 _MICRO_S, _MODEL_S = 0.12, 0.5
 #: Share of times that differ from run to run, from which a measurement is called disturbed.
 _DISTURBED_SHARE = 0.1
-#: How often the pick and the best schedule are measured in turns.
+#: How often the pick and the best other schedule are measured in turns.
 _ROUNDS = 4
 _POWER_S = 1.0
 
@@ -46,16 +47,17 @@ class Rate:
         The schedule that the cost model picks; its rate by the cost model, and measured.
     points
         All schedules that were measured, that one first.
-    best, lost
-        The best one of the search; the share of its rate that the pick does not serve, both measured in
-        turns: 0 where it is the pick itself, ``None`` where one of them holds no rate.
+    rival, lost
+        The best of the other schedules by the search, ``None`` where no other held a rate; the share of its
+        rate that the pick does not serve, both measured in turns: below 0 where the pick is the better one,
+        ``None`` where one of them held no rate then.
     """
 
     model: str
     schedule: Schedule
     predicted_qps: float
     points: tuple[MeasuredPoint, ...]
-    best: Schedule
+    rival: Schedule | None
     lost: Interval | None
 
     @property
@@ -126,6 +128,7 @@ def measure(
     load: bool = False,
     points: int = DEFAULT_POINTS,
     effort: Effort | None = None,
+    folder: str | Path | None = None,
     quick: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Measurement:
@@ -140,7 +143,9 @@ def measure(
     points
         Schedules that it measures per model.
     effort
-        How long it measures each; the pick and the best are then measured in turns.
+        How long it measures each; the pick and the best other are then measured in turns.
+    folder
+        Where every schedule is kept as soon as it is measured: a second call goes on from there.
     quick
         A run of seconds, whose figures mean little.
 
@@ -159,7 +164,11 @@ def measure(
     if idle_w is not None:
         busy_w = measured_power_w(_POWER_S, work=partial(keep_busy, host.cores))
     samples = microbenchmarks(
-        host.cores, budget_s=0.01 if quick else _MICRO_S, quick=quick, progress=progress
+        host.cores,
+        available_gb=host.available_gb,
+        budget_s=0.01 if quick else _MICRO_S,
+        quick=quick,
+        progress=progress,
     )
     found = fit_host(samples, host, idle_w=idle_w, busy_w=busy_w)
     times = [
@@ -179,6 +188,7 @@ def measure(
             host,
             points=points,
             effort=QUICK if quick else effort or ONCE,
+            folder=None if folder is None else Path(folder),
             progress=progress,
         )
     timings = [*(one.timing for one in samples), *(one.timing for one in times)]
@@ -200,6 +210,7 @@ def measured_rates(
     *,
     points: int,
     effort: Effort,
+    folder: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Rate]:
     """Serve models under load, with the schedules that the calibrated cost model picks and with others.
@@ -209,26 +220,29 @@ def measured_rates(
     InputError
         If the cost model finds no schedule that serves a model.
     """
-    rates = []
+    rates, tell = [], progress or (lambda line: None)
     for name, model in models.items():
         one = host_model(name, model, found.server, found.calibration.efficiency, host)
         if one.picked.schedule is None:
             raise InputError(f"nothing is served within the limits: {one.picked.reason}", where=name)
-        with OnHost(one, host, effort=effort, tell=progress or (lambda line: None)) as on_host:
+        with OnHost(one, host, effort=effort, folder=folder, tell=tell) as on_host:
             rates.append(_rate(one, on_host, on_host.search(points)))
     return rates
 
 
 def _rate(one: HostModel, on_host: OnHost, searched: Sequence[MeasuredPoint]) -> Rate:
-    """Return the rate of the pick, and what is lost by it; it and the best are measured again, in turns."""
-    pick, best = searched[0], max(searched, key=lambda point: point.rate.qps.value)
+    """Return the rate of the pick, and what is lost by it: it and the best other are measured in turns."""
+    pick, others = searched[0], [point for point in searched[1:] if point.rate.qps.value > 0.0]
+    rival = max(others, key=lambda point: point.rate.qps.value, default=None)
     points, lost = {point.schedule: point for point in searched}, None
     if pick.rate.qps.value > 0.0:
-        both = [pick] if best is pick else [pick, best]
-        begun = [(point.schedule, point.rate.qps.value) for point in both]
-        turns = in_turns(on_host.bisected, begun, _ROUNDS)
-        lost = regret(turns[0], turns[1]) if best is not pick else Interval(0.0, 0.0, 0.0)
-        for point, turn in zip(both, turns, strict=True):
+        begun = [point for point in (pick, rival) if point is not None]
+        turns = in_turns(
+            on_host.bisected, [(point.schedule, point.rate.qps.value) for point in begun], _ROUNDS
+        )
+        lost = regret(turns[0], turns[1]) if rival is not None else None
+        for point, turn in zip(begun, turns, strict=True):
             rate = summarized(turn.found, turn.runs, one.model.sla_percentile)
             points[point.schedule] = MeasuredPoint(point.schedule, rate)
-    return Rate(one.name, pick.schedule, one.picked.qps, tuple(points.values()), best.schedule, lost)
+    beaten = None if rival is None else rival.schedule
+    return Rate(one.name, pick.schedule, one.picked.qps, tuple(points.values()), beaten, lost)

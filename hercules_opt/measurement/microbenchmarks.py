@@ -12,8 +12,8 @@ import numpy as np
 
 from hercules_opt.measurement.extra import required
 from hercules_opt.measurement.graphs import OPSET, TableSpec
-from hercules_opt.measurement.runtime import Lookups, session, tables
-from hercules_opt.measurement.timing import Timing, timed
+from hercules_opt.measurement.runtime import MEMORY_SHARE, Lookups, session, tables
+from hercules_opt.measurement.timing import MOST_CALLS, Timing, timed
 
 Kind = Literal["gemm", "gather", "launch", "tables", "stream", "weights"]
 
@@ -59,12 +59,19 @@ class Sample:
 
 
 def microbenchmarks(
-    cores: int, *, budget_s: float = 0.12, quick: bool = False, progress: Callable[[str], None] | None = None
+    cores: int,
+    *,
+    available_gb: float,
+    budget_s: float = 0.12,
+    quick: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> list[Sample]:
     """Run all microbenchmarks with one thread, and with as many as there are cores.
 
     Parameters
     ----------
+    available_gb
+        Memory: larger tables than half of it are left out.
     budget_s
         Time for each of them.
     quick
@@ -72,8 +79,9 @@ def microbenchmarks(
     """
     tell = progress or (lambda line: None)
     samples: list[Sample] = []
+    gathers = partial(_gathers, most_bytes=MEMORY_SHARE * available_gb * 1e9)
     for threads in sorted({1, cores}):
-        for kind, run in (("products", _gemms), ("lookups", _gathers), ("launches and streams", _others)):
+        for kind, run in (("products", _gemms), ("lookups", gathers), ("launches and streams", _others)):
             tell(f"{kind}, {threads} of {cores} cores")
             samples += run(threads, budget_s, quick)
     return samples
@@ -121,6 +129,10 @@ def _run(session: Any, inputs: dict[str, Any], number: int) -> Any:
     return session.run(None, inputs)
 
 
+def _run_in_turn(session: Any, inputs: list[dict[str, Any]], number: int) -> Any:
+    return session.run(None, inputs[number % len(inputs)])
+
+
 def _gemms(threads: int, budget_s: float, quick: bool) -> Iterator[Sample]:
     for k, n in GEMM_SHAPES[3:5] if quick else GEMM_SHAPES:
         one = session(_gemm(k, n), threads)
@@ -141,21 +153,17 @@ def _gather(lookups: int) -> bytes:
     return _model(nodes, inputs, "pooled" if lookups > 1 else "rows", weights)
 
 
-def _gathers(threads: int, budget_s: float, quick: bool) -> Iterator[Sample]:
-    queries = Lookups()
+def _gathers(threads: int, budget_s: float, quick: bool, *, most_bytes: float) -> Iterator[Sample]:
     for count, dim in GATHER_SHAPES[2:4] if quick else GATHER_SHAPES:
         one = session(_gather(count), threads)
         for rows in GATHER_ROWS[:2] if quick else GATHER_ROWS:
             spec = TableSpec("0_0", 0, rows, dim, 1, count)
-            (table,) = tables([spec]).values()
-
-            def run(
-                number: int, items: int, one: Any = one, spec: TableSpec = spec, table: Any = table
-            ) -> Any:
-                return one.run(None, {"table": table, "ids": queries.ids(spec, items)})
-
+            if spec.bytes > most_bytes:
+                continue
+            (table,), lookups = tables([spec]).values(), Lookups([spec])
             for items in BATCHES:
-                timing = timed(partial(run, items=items), budget_s)
+                inputs = [{"table": table, "ids": lookups.ids(spec, items)} for _ in range(MOST_CALLS)]
+                timing = timed(partial(_run_in_turn, one, inputs), budget_s)
                 yield Sample("gather", (count, dim, rows), items, threads, timing)
 
 

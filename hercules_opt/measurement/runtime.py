@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ Array = npt.NDArray[Any]
 
 #: Row numbers that are drawn once and then cut into queries: many more than caches hold rows.
 POOL = 4_000_000
+#: Share of the available memory that tables may take.
+MEMORY_SHARE = 0.5
 _WARNINGS = 3
 
 
@@ -28,19 +31,36 @@ def session(model: bytes, threads: int) -> Any:
 
 
 class Lookups:
-    """Row numbers of queries, fresh ones each time: repeated ones would be answered by the caches."""
+    """Row numbers of queries, fresh ones each time: repeated ones would be answered by the caches.
 
-    def __init__(self, seed: int = 0) -> None:
+    They are drawn once per number of rows, and cut out anywhere.
+    """
+
+    def __init__(self, specs: Sequence[TableSpec], seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
-        self._pools: dict[int, Array] = {}
+        self._pools: dict[int, Array] = {
+            rows: self._rng.integers(0, rows, POOL, dtype=np.int32)
+            for rows in sorted({spec.rows for spec in specs})
+        }
+
+    def seeded(self, seed: int) -> Lookups:
+        """Return the same numbers, to be cut at other places: processes share them."""
+        other = copy(self)
+        other._rng = np.random.default_rng(seed)
+        return other
 
     def ids(self, spec: TableSpec, items: int) -> Array:
-        """Return the row numbers of some items in a table."""
-        if spec.rows not in self._pools:
-            self._pools[spec.rows] = self._rng.integers(0, spec.rows, POOL, dtype=np.int32)
-        count = items * spec.sequence * spec.lookups
-        begin = int(self._rng.integers(0, max(POOL - count, 1)))
-        return self._pools[spec.rows][begin : begin + count].reshape(items, *spec.ids_shape)
+        """Return the row numbers of some items in a table; numbers repeat where there are more than drawn."""
+        pool, count = self._pools[spec.rows], items * spec.sequence * spec.lookups
+        if count > POOL:
+            return np.resize(pool, (items, *spec.ids_shape))
+        begin = int(self._rng.integers(0, POOL - count + 1))
+        return pool[begin : begin + count].reshape(items, *spec.ids_shape)
+
+
+def drawn_bytes(specs: Sequence[TableSpec]) -> int:
+    """Return the memory that row numbers for some tables take."""
+    return 4 * POOL * len({spec.rows for spec in specs})
 
 
 def feeds(specs: Sequence[TableSpec], lookups: Lookups, items: int, dense_features: int) -> dict[str, Array]:

@@ -14,16 +14,14 @@ from hercules_opt.hardware.efficiency import Efficiency
 from hercules_opt.hardware.packing import pack
 from hercules_opt.measurement.graphs import graph, table_specs
 from hercules_opt.measurement.host_fit import batch_s
-from hercules_opt.measurement.runtime import Lookups, feeds, session, tables
-from hercules_opt.measurement.timing import Timing, timed
+from hercules_opt.measurement.runtime import MEMORY_SHARE, Lookups, drawn_bytes, feeds, session, tables
+from hercules_opt.measurement.timing import MOST_CALLS, Timing, timed
 from hercules_opt.problem.architecture import Architecture, Tables
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.servers import ServerType
 
-#: Share of the available memory that tables may take.
-MEMORY_SHARE = 0.5
-#: Inputs that are made before the clock runs.
-_INPUTS = 60
+#: Items of the inputs that are made before the clock runs, at most; and inputs, at least.
+_ITEMS, _LEAST_INPUTS = 100_000, 4
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,10 @@ def row_scale(architecture: Architecture, available_gb: float) -> float:
 
     What is available differs from call to call; such steps hardly do: what was measured before counts.
     """
-    needed = sum(spec.bytes for spec in table_specs(architecture))
-    return 2.0 ** min(0, math.floor(math.log2(MEMORY_SHARE * available_gb * 1e9 / needed)))
+    specs = table_specs(architecture)
+    needed = sum(spec.bytes for spec in specs)
+    available = max(available_gb * 1e9 - drawn_bytes(specs), 1.0)
+    return 2.0 ** min(0, math.floor(math.log2(MEMORY_SHARE * available / needed)))
 
 
 def scaled(model: Model, scale: float) -> Model:
@@ -102,8 +102,8 @@ def service_times(
     scale = row_scale(model.architecture, available_gb)
     smaller = scaled(model, scale)
     assert smaller.architecture is not None
-    specs, lookups = table_specs(smaller.architecture), Lookups()
-    held, whole = tables(specs), graph(smaller.architecture, "whole")
+    specs = table_specs(smaller.architecture)
+    held, lookups, whole = tables(specs), Lookups(specs), graph(smaller.architecture, "whole")
     pair = pack(server, smaller, efficiency)
     every = np.ones(len(pair.operators.flops))
     for count in threads:
@@ -111,7 +111,7 @@ def service_times(
         for items in batches:
             if progress is not None:
                 progress(f"{name}, {items} items, {count} threads")
-            made = max(4, min(_INPUTS, 20_000 // items))
+            made = max(_LEAST_INPUTS, min(MOST_CALLS, _ITEMS // items))
             inputs = [feeds(specs, lookups, items, smaller.architecture.dense_features) for _ in range(made)]
             inputs = [{**held, **each} for each in inputs]
 

@@ -13,7 +13,7 @@ import numpy as np
 _PROC = Path("/proc")
 _STAT = _PROC / "stat"
 #: Least repetitions, and most.
-_LEAST, _MOST = 5, 400
+_LEAST, MOST_CALLS = 5, 400
 #: Spread of the middle half, relative to the median, from which a time counts as disturbed.
 DISTURBED = 0.25
 
@@ -43,12 +43,15 @@ class Timing:
 
 
 def timed(call: Callable[[int], object], budget_s: float) -> Timing:
-    """Return the time of a call, which is told its number, repeated within a budget."""
-    call(0)
-    call(1)
+    """Return the time of a call, which is told its number, repeated within a budget.
+
+    Two calls before, with numbers of their own, are not timed.
+    """
+    call(-1)
+    call(-2)
     times: list[float] = []
     begin = time.perf_counter()
-    while len(times) < _LEAST or (time.perf_counter() - begin < budget_s and len(times) < _MOST):
+    while len(times) < _LEAST or (time.perf_counter() - begin < budget_s and len(times) < MOST_CALLS):
         start = time.perf_counter()
         call(len(times))
         times.append(time.perf_counter() - start)

@@ -72,7 +72,7 @@ def main() -> None:
     """Serve orders until stdin ends; an empty order ends all workers."""
     hosted: Hosted = pickle.load(sys.stdin.buffer)
     try:
-        held = tables(hosted.specs, hosted.seed)
+        held, lookups = tables(hosted.specs, hosted.seed), Lookups(hosted.specs, hosted.seed)
     except MemoryError as error:
         _say(f"failed MemoryError: {error}")
         return
@@ -88,7 +88,7 @@ def main() -> None:
             _end(workers)
             return
         _end(workers)
-        workers = [] if order is None else _started(hosted, held, order)
+        workers = [] if order is None else _started(hosted, held, lookups, order)
         _say("ended" if order is None else "started")
 
 
@@ -111,7 +111,7 @@ def _look_after(workers: list[int]) -> None:
             _say("failed a worker ended")
 
 
-def _started(hosted: Hosted, held: dict[str, Any], order: Order) -> list[int]:
+def _started(hosted: Hosted, held: dict[str, Any], lookups: Lookups, order: Order) -> list[int]:
     """Fork the workers of an order; each says when it is ready."""
     link = _Link.made(hosted, order) if len(order.stages) > 1 else None
     forked = []
@@ -119,7 +119,7 @@ def _started(hosted: Hosted, held: dict[str, Any], order: Order) -> list[int]:
         for cores in stage.cores:
             pid = os.fork()
             if pid == 0:
-                _work(hosted, held, stage, cores, order.batch_size, link)
+                _work(hosted, held, lookups.seeded(cores[0]), stage, cores, order.batch_size, link)
             forked.append(pid)
     if link is not None:
         link.close()
@@ -129,6 +129,7 @@ def _started(hosted: Hosted, held: dict[str, Any], order: Order) -> list[int]:
 def _work(
     hosted: Hosted,
     held: dict[str, Any],
+    lookups: Lookups,
     stage: StageOrder,
     cores: tuple[int, ...],
     batch_size: int,
@@ -138,7 +139,7 @@ def _work(
     try:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, cores)
-        worker = _Worker(hosted, held, link, session(stage.model, len(cores)), Lookups(seed=cores[0]))
+        worker = _Worker(hosted, held, link, session(stage.model, len(cores)), lookups)
         worker.warm_up(stage.part, batch_size)
         _say(f"ready {os.getpid()}")
         worker.serve(stage.part)
@@ -205,7 +206,7 @@ class _Worker:
         return self._link
 
     def warm_up(self, part: Part, items: int) -> None:
-        """Run the largest piece, so that memory is had and row numbers are drawn before the first query."""
+        """Run the largest piece, so that memory is had before the first query."""
         for _ in range(2):
             if part == "dense":
                 self._one.run(None, self._handed(items, 0))

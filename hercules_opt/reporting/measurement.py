@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
+from hercules_opt.measurement.host_fit import origin
 from hercules_opt.measurement.largest_rate import LargestRate
 from hercules_opt.measurement.measure import Measurement, Rate
 from hercules_opt.measurement.service_time import ServiceTime
@@ -25,8 +26,8 @@ def measurement_page(found: Measurement) -> list[RenderableType]:
     """Return the host's constants, and the service times of models."""
     parts: list[RenderableType] = [Text(line) for line in _lines(found)]
     constants = found.measured.calibration
-    rows = [(name, f"{value:.4g}", "fitted") for name, value in constants.constants.items()]
-    rows += [(name, f"{value:.4g}", "measured") for name, value in constants.fixed.items()]
+    every = {**constants.constants, **constants.fixed}
+    rows = [(name, f"{value:.4g}", origin(name)) for name, value in every.items()]
     parts += [Text(), Grid("Constants of this host", ("constant", "value", "origin"), tuple(rows), left=(2,))]
     if found.times:
         parts += [Text(), _times_grid(found.times)]
@@ -83,7 +84,7 @@ def rate_row(one: Rate) -> dict[str, Any]:
         "disturbed_runs": one.measured.disturbed_runs,
         "runs": one.measured.runs,
         "lateness_ms": one.measured.lateness_ms,
-        "best_schedule": one.best.label(),
+        "other_schedule": None if one.rival is None else one.rival.label(),
         "regret": None if lost is None else lost.value,
         "regret_lower": None if lost is None else lost.lower,
         "regret_upper": None if lost is None else lost.upper,
@@ -133,16 +134,13 @@ def _rates_grid(rates: Sequence[Rate]) -> Grid:
 def _regret_grid(rates: Sequence[Rate]) -> Grid:
     rows = []
     for one in rates:
-        cells = ("-", "no rate held")
+        cells = ("-", "no rate held" if one.measured.qps.value == 0.0 else "no other held a rate")
         if one.lost is not None:
-            ends = f"{percent(one.lost.lower)} to {percent(one.lost.upper)}"
-            cells = (
-                percent(one.lost.value),
-                "the best of all" if one.best == one.schedule else ends,
-            )
-        rows.append((one.model, f"{len(one.points)}", *cells, one.best.label()))
-    header = ("model", "schedules measured", "lost", "95 % interval", "best schedule measured")
-    title = "Lost by the schedule that the cost model picks against the best, measured in turns"
+            cells = (percent(one.lost.value), f"{percent(one.lost.lower)} to {percent(one.lost.upper)}")
+        label = "-" if one.rival is None else one.rival.label()
+        rows.append((one.model, f"{len(one.points)}", *cells, label))
+    header = ("model", "schedules measured", "lost", "95 % interval", "best other schedule")
+    title = "Lost by the schedule that the cost model picks against the best other, measured in turns"
     return Grid(title, header, tuple(rows), left=(4,))
 
 

@@ -28,7 +28,7 @@ def architecture(name: str) -> Architecture:
 
 def inputs(of: Architecture, scale: float) -> dict[str, Any]:
     specs = table_specs(of, scale)
-    return {**tables(specs), **feeds(specs, Lookups(), ITEMS, of.dense_features)}
+    return {**tables(specs), **feeds(specs, Lookups(specs), ITEMS, of.dense_features)}
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -48,11 +48,11 @@ def measured_host() -> MeasuredHost:
     return MeasuredHost(instance_of().servers["here"], unsure, ())
 
 
-def rate(found: MeasuredHost, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Rate:
+def rate(found: MeasuredHost, server: FakeServer, monkeypatch: pytest.MonkeyPatch, points: int = 4) -> Rate:
     monkeypatch.setattr(on_host, "HostServer", lambda model: server)
     monkeypatch.setattr(load_test, "Neighbours", NoNeighbours)
     models = {"small": small(sla_ms=50.0)}
-    (one,) = measured_rates(models, found, HOST, points=4, effort=EFFORT)
+    (one,) = measured_rates(models, found, HOST, points=points, effort=EFFORT)
     return one
 
 
@@ -68,7 +68,8 @@ def test_a_pick_that_is_not_the_best_loses_what_turns_measure(
 ) -> None:
     one = rate(measured_host, WideIsFaster(), monkeypatch)
     assert one.schedule.cores_per_thread == 1
-    assert one.best.cores_per_thread == 2
+    assert one.rival is not None
+    assert one.rival.cores_per_thread == 2
     assert one.lost is not None
     assert one.lost.lower < 1.0 / 3.0 < one.lost.upper  # 2000 of 3000 queries per second
     assert len(one.measured.bisections) == 4
@@ -77,19 +78,29 @@ def test_a_pick_that_is_not_the_best_loses_what_turns_measure(
     assert one.error == pytest.approx(one.predicted_qps / one.measured.qps.value - 1.0)
     shown = page(measured_host, one, capsys)
     assert "Lost by the schedule that the cost model picks" in shown
-    assert f"{one.best.label()} " in shown
+    assert f"{one.rival.label()} " in shown
     assert "0 of " in shown
 
 
-def test_a_pick_that_is_the_best_loses_nothing(
+def test_a_pick_that_is_the_best_is_measured_against_the_best_other(
     measured_host: MeasuredHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = rate(measured_host, FirstIsFastest(), monkeypatch)
     assert len(one.points) == 4
     assert one.lost is not None
-    assert one.lost.value == 0.0
+    assert one.rival is not None
+    assert one.rival != one.schedule
+    assert one.lost.upper < 0.0  # nothing is lost
     assert len(one.measured.bisections) == 4
-    assert "the best of all" in page(measured_host, one, capsys)
+    assert one.rival.label() in page(measured_host, one, capsys)
+
+
+def test_nothing_is_said_of_a_loss_where_no_other_schedule_is_measured(
+    measured_host: MeasuredHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = rate(measured_host, FirstIsFastest(), monkeypatch, points=1)
+    assert (one.rival, one.lost) == (None, None)
+    assert "no other held a rate" in page(measured_host, one, capsys)
 
 
 def test_nothing_is_said_of_a_loss_where_no_rate_holds(
