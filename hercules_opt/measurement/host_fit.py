@@ -144,16 +144,20 @@ def _grain_kb(samples: Sequence[Sample], most: int) -> float:
     gathers = {
         (one.shape, one.items, one.threads): one.timing.seconds for one in samples if one.kind == "gather"
     }
-    alone: list[float] = []
-    shared: list[float] = []
-    for (shape, items, threads), seconds in gathers.items():
-        if threads != most or most == 1:
-            continue
-        moved = 4e-3 * shape[0] * shape[1] * items
-        (shared if gathers[shape, items, 1] > _SHARED * seconds else alone).append(moved)
-    if not shared:
-        return max(alone, default=0.0)
-    return float(np.sqrt(min(shared) * max([one for one in alone if one < max(shared)], default=min(shared))))
+    pairs = [
+        (4e-3 * shape[0] * shape[1] * items, gathers[shape, items, 1] > _SHARED * seconds)
+        for (shape, items, threads), seconds in gathers.items()
+        if threads == most > 1
+    ]
+    if not pairs:
+        return 0.0
+    moved, shared = np.array([kb for kb, _ in pairs]), np.array([is_shared for _, is_shared in pairs])
+    sizes = np.unique(moved)
+    # The step that the fewest microbenchmarks contradict: below the least, between two, or the largest.
+    steps = np.concatenate([sizes[:1] / 2.0, np.sqrt(sizes[:-1] * sizes[1:]), sizes[-1:] * 2.0])
+    wrong = [np.sum(shared & (moved < step)) + np.sum(~shared & (moved > step)) for step in steps]
+    best = steps[np.flatnonzero(wrong == np.min(wrong))]
+    return float(np.sqrt(best[0] * best[-1]))
 
 
 def _server(

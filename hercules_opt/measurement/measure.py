@@ -29,7 +29,7 @@ from hercules_opt.simulation.intervals import Interval
 #: Batches of the models that are timed, and how many threads.
 BATCHES = (1, 4, 16, 64, 256)
 #: Time for one microbenchmark, and for one batch of a model.
-_MICRO_S, _MODEL_S = 0.12, 0.5
+_MICRO_S, _MODEL_S = 0.2, 0.8
 #: Share of times that differ from run to run, from which a measurement is called disturbed.
 _DISTURBED_SHARE = 0.1
 #: How often the pick and the best other schedule are measured in turns.

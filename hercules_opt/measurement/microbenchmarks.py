@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle
 from typing import Any, Literal
 
 import numpy as np
 
 from hercules_opt.measurement.extra import required
 from hercules_opt.measurement.graphs import OPSET, TableSpec
-from hercules_opt.measurement.runtime import MEMORY_SHARE, Lookups, session, tables
-from hercules_opt.measurement.timing import MOST_CALLS, Timing, timed
+from hercules_opt.measurement.runtime import MEMORY_SHARE, Array, Lookups, run_in_turn, session
+from hercules_opt.measurement.timing import MOST_CALLS, Call, Timing, timed_in_turns
 
 Kind = Literal["gemm", "gather", "launch", "tables", "stream", "weights"]
 
@@ -22,6 +23,9 @@ GEMM_SHAPES = ((32, 32), (128, 64), (96, 36), (256, 256), (512, 512), (1024, 512
 #: Rows that are pooled into a vector, their width, and the rows of the table.
 GATHER_SHAPES = ((1, 32), (3, 32), (20, 32), (80, 32), (80, 64))
 GATHER_ROWS = (10_000, 100_000, 400_000, 4_000_000)
+#: So many tables take turns where they are too large for caches: a model has many, and the addresses of their
+#: pages are not all at hand. Together they take at most so many bytes.
+TURNS, _TURNS_BYTES = 8, 4_294_967_296
 BATCHES = (4, 16, 64, 256)
 #: Operators of the chain, and tables, whose launches are timed.
 CHAIN, TABLES = 20, 32
@@ -62,7 +66,7 @@ def microbenchmarks(
     cores: int,
     *,
     available_gb: float,
-    budget_s: float = 0.12,
+    budget_s: float = 0.2,
     quick: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> list[Sample]:
@@ -129,16 +133,14 @@ def _run(session: Any, inputs: dict[str, Any], number: int) -> Any:
     return session.run(None, inputs)
 
 
-def _run_in_turn(session: Any, inputs: list[dict[str, Any]], number: int) -> Any:
-    return session.run(None, inputs[number % len(inputs)])
-
-
 def _gemms(threads: int, budget_s: float, quick: bool) -> Iterator[Sample]:
+    calls: dict[tuple[tuple[int, int], int], Call] = {}
     for k, n in GEMM_SHAPES[3:5] if quick else GEMM_SHAPES:
         one = session(_gemm(k, n), threads)
         for items in (1, *BATCHES):
-            inputs = {"x": np.ones((items, k), dtype=np.float32)}
-            yield Sample("gemm", (k, n), items, threads, timed(partial(_run, one, inputs), budget_s))
+            calls[(k, n), items] = partial(_run, one, {"x": np.ones((items, k), dtype=np.float32)})
+    for (shape, items), timing in zip(calls, timed_in_turns(list(calls.values()), budget_s), strict=True):
+        yield Sample("gemm", shape, items, threads, timing)
 
 
 def _gather(lookups: int) -> bytes:
@@ -154,36 +156,54 @@ def _gather(lookups: int) -> bytes:
 
 
 def _gathers(threads: int, budget_s: float, quick: bool, *, most_bytes: float) -> Iterator[Sample]:
-    for count, dim in GATHER_SHAPES[2:4] if quick else GATHER_SHAPES:
-        one = session(_gather(count), threads)
-        for rows in GATHER_ROWS[:2] if quick else GATHER_ROWS:
-            spec = TableSpec("0_0", 0, rows, dim, 1, count)
+    shapes, sizes = (GATHER_SHAPES[2:4], GATHER_ROWS[:2]) if quick else (GATHER_SHAPES, GATHER_ROWS)
+    for dim in dict.fromkeys(dim for _, dim in shapes):
+        for rows in sizes:
+            spec = TableSpec("0_0", 0, rows, dim, 1, 0)
             if spec.bytes > most_bytes:
                 continue
-            (table,), lookups = tables([spec]).values(), Lookups([spec])
-            for items in BATCHES:
-                inputs = [{"table": table, "ids": lookups.ids(spec, items)} for _ in range(MOST_CALLS)]
-                timing = timed(partial(_run_in_turn, one, inputs), budget_s)
-                yield Sample("gather", (count, dim, rows), items, threads, timing)
+            turns = min(TURNS, max(int(min(most_bytes, _TURNS_BYTES) / spec.bytes), 1))
+            held = [
+                np.ones((rows, dim), dtype=np.float32) for _ in range(turns if rows == GATHER_ROWS[-1] else 1)
+            ]
+            specs = [replace(spec, lookups=count) for count, width in shapes if width == dim]
+            yield from _gathers_of(specs, held, threads, budget_s)
+
+
+def _gathers_of(
+    specs: Sequence[TableSpec], held: Sequence[Array], threads: int, budget_s: float
+) -> Iterator[Sample]:
+    """Time lookups of several numbers of rows in tables of one size, which take turns."""
+    lookups = Lookups(specs)
+    calls: dict[tuple[int, int], Call] = {}
+    for spec in specs:
+        one = session(_gather(spec.lookups), threads)
+        for items in BATCHES:
+            ids = [lookups.ids(spec, items) for _ in range(MOST_CALLS)]
+            inputs = [{"table": table, "ids": each} for each, table in zip(ids, cycle(held), strict=False)]
+            calls[spec.lookups, items] = partial(run_in_turn, one, inputs)
+    timings = timed_in_turns(list(calls.values()), budget_s)
+    for (count, items), timing in zip(calls, timings, strict=True):
+        yield Sample("gather", (count, specs[0].dim, specs[0].rows), items, threads, timing)
 
 
 def _others(threads: int, budget_s: float, quick: bool) -> Iterator[Sample]:
-    budget_s *= _LONGER
-    inputs: dict[str, Any] = {"x": np.ones((4, 4), dtype=np.float32)}
+    calls: dict[tuple[Kind, tuple[int, ...], int], Call] = {}
+    four = {"x": np.ones((4, 4), dtype=np.float32)}
     for count in (1, CHAIN):
-        chain = session(_chain(count), threads)
-        yield Sample("launch", (count,), 4, threads, timed(partial(_run, chain, inputs), budget_s))
+        calls["launch", (count,), 4] = partial(_run, session(_chain(count), threads), four)
     for count in (1, TABLES):
-        one, inputs = session(_many_tables(count), threads), _table_inputs(count)
-        yield Sample("tables", (count,), 1, threads, timed(partial(_run, one, inputs), budget_s))
+        one = session(_many_tables(count), threads)
+        calls["tables", (count,), 1] = partial(_run, one, _table_inputs(count))
     square = session(_square(), threads)
     for count in (CACHED, STREAMED // 10 if quick else STREAMED):
-        inputs = {"x": np.ones(count, dtype=np.float32)}
-        yield Sample("stream", (count,), 1, threads, timed(partial(_run, square, inputs), budget_s))
+        calls["stream", (count,), 1] = partial(_run, square, {"x": np.ones(count, dtype=np.float32)})
     copies = [session(_gemm(*WEIGHTS), threads) for _ in range(COPIES)]
     row = {"x": np.ones((1, WEIGHTS[0]), dtype=np.float32)}
-    timing = timed(lambda number: copies[number % COPIES].run(None, row), budget_s)
-    yield Sample("weights", WEIGHTS, 1, threads, timing)
+    calls["weights", WEIGHTS, 1] = lambda number: copies[number % COPIES].run(None, row)
+    timings = timed_in_turns(list(calls.values()), _LONGER * budget_s)
+    for (kind, shape, items), timing in zip(calls, timings, strict=True):
+        yield Sample(kind, shape, items, threads, timing)
 
 
 def _chain(count: int) -> bytes:

@@ -30,6 +30,11 @@ def session(model: bytes, threads: int) -> Any:
     return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+def run_in_turn(session: Any, inputs: Sequence[dict[str, Any]], number: int) -> Any:
+    """Run a session on one of several inputs."""
+    return session.run(None, inputs[number % len(inputs)])
+
+
 class Lookups:
     """Row numbers of queries, fresh ones each time: repeated ones would be answered by the caches.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -14,8 +14,16 @@ from hercules_opt.hardware.efficiency import Efficiency
 from hercules_opt.hardware.packing import pack
 from hercules_opt.measurement.graphs import graph, table_specs
 from hercules_opt.measurement.host_fit import batch_s
-from hercules_opt.measurement.runtime import MEMORY_SHARE, Lookups, drawn_bytes, feeds, session, tables
-from hercules_opt.measurement.timing import MOST_CALLS, Timing, timed
+from hercules_opt.measurement.runtime import (
+    MEMORY_SHARE,
+    Lookups,
+    drawn_bytes,
+    feeds,
+    run_in_turn,
+    session,
+    tables,
+)
+from hercules_opt.measurement.timing import MOST_CALLS, Call, Timing, timed_in_turns
 from hercules_opt.problem.architecture import Architecture, Tables
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.servers import ServerType
@@ -87,7 +95,7 @@ def service_times(
     batches: Sequence[int],
     threads: Sequence[int],
     available_gb: float,
-    budget_s: float = 0.5,
+    budget_s: float = 0.8,
     progress: Callable[[str], None] | None = None,
 ) -> Iterator[ServiceTime]:
     """Measure a model's service time over batches and threads, beside the prediction.
@@ -106,17 +114,15 @@ def service_times(
     held, lookups, whole = tables(specs), Lookups(specs), graph(smaller.architecture, "whole")
     pair = pack(server, smaller, efficiency)
     every = np.ones(len(pair.operators.flops))
+    calls: dict[tuple[int, int], Call] = {}
     for count in threads:
         one = session(whole, count)
         for items in batches:
-            if progress is not None:
-                progress(f"{name}, {items} items, {count} threads")
             made = max(_LEAST_INPUTS, min(MOST_CALLS, _ITEMS // items))
             inputs = [feeds(specs, lookups, items, smaller.architecture.dense_features) for _ in range(made)]
-            inputs = [{**held, **each} for each in inputs]
-
-            def run(number: int, one: Any = one, inputs: list[dict[str, Any]] = inputs) -> Any:
-                return one.run(None, inputs[number % len(inputs)])
-
-            timing = timed(run, budget_s)
-            yield ServiceTime(name, items, count, scale, timing, batch_s(pair, every, count, items))
+            calls[count, items] = partial(run_in_turn, one, [{**held, **each} for each in inputs])
+    if progress is not None:
+        progress(f"{name}, {min(batches)} to {max(batches)} items")
+    timings = timed_in_turns(list(calls.values()), budget_s)
+    for (count, items), timing in zip(calls, timings, strict=True):
+        yield ServiceTime(name, items, count, scale, timing, batch_s(pair, every, count, items))

@@ -12,10 +12,14 @@ import numpy as np
 
 _PROC = Path("/proc")
 _STAT = _PROC / "stat"
-#: Least repetitions, and most.
-_LEAST, MOST_CALLS = 5, 400
+#: Most repetitions, and the rounds in which calls take turns.
+MOST_CALLS, _ROUNDS = 400, 5
 #: Spread of the middle half, relative to the median, from which a time counts as disturbed.
 DISTURBED = 0.25
+
+
+#: What is timed; it is told its number.
+Call = Callable[[int], object]
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,9 @@ class Timing:
     Attributes
     ----------
     seconds
-        The median.
+        The median of the fastest round: what the machine takes while nothing disturbs it.
     spread
-        Width of the middle half of the times, relative to the median.
+        Width of the middle half of all times, relative to their median.
     repeats
         How often it was called.
     """
@@ -42,21 +46,38 @@ class Timing:
         return self.spread > DISTURBED
 
 
-def timed(call: Callable[[int], object], budget_s: float) -> Timing:
-    """Return the time of a call, which is told its number, repeated within a budget.
+def timed_in_turns(calls: Sequence[Call], budget_s: float) -> list[Timing]:
+    """Return the times of several calls, each repeated within a budget.
 
-    Two calls before, with numbers of their own, are not timed.
+    They take turns in rounds: what disturbs the machine for seconds, such as the neighbours of a virtual one,
+    or what it does once after memory was taken, then meets some rounds of each. Two calls at the begin of a
+    round, with numbers of their own, are not timed.
     """
-    call(-1)
-    call(-2)
+    rounds: list[list[list[float]]] = [[] for _ in calls]
+    for number in range(_ROUNDS):
+        for call, mine in zip(calls, rounds, strict=True):
+            call(-1)
+            call(-2)
+            mine.append(_round(call, number * MOST_CALLS // _ROUNDS, budget_s / _ROUNDS))
+    return [_summary(mine) for mine in rounds]
+
+
+def _round(call: Call, first: int, budget_s: float) -> list[float]:
+    """Return the times of one round, whose calls have numbers from the first on."""
     times: list[float] = []
     begin = time.perf_counter()
-    while len(times) < _LEAST or (time.perf_counter() - begin < budget_s and len(times) < MOST_CALLS):
+    while not times or (time.perf_counter() - begin < budget_s and len(times) < MOST_CALLS // _ROUNDS):
         start = time.perf_counter()
-        call(len(times))
+        call(first + len(times))
         times.append(time.perf_counter() - start)
-    low, middle, high = np.percentile(times, [25, 50, 75])
-    return Timing(float(middle), float((high - low) / middle), len(times))
+    return times
+
+
+def _summary(rounds: Sequence[Sequence[float]]) -> Timing:
+    every = np.concatenate(rounds)
+    low, middle, high = np.percentile(every, [25, 50, 75])
+    fastest = min(float(np.median(times)) for times in rounds)
+    return Timing(fastest, float((high - low) / middle), len(every))
 
 
 def disturbed_share(timings: Sequence[Timing]) -> float:

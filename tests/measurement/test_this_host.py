@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 from hercules_opt.measurement import this_host as module
+from hercules_opt.measurement import timing
 from hercules_opt.measurement.this_host import measured_power_w, this_host, usable_cores
-from hercules_opt.measurement.timing import Neighbours, Timing, disturbed_share, timed
+from hercules_opt.measurement.timing import (
+    MOST_CALLS,
+    Call,
+    Neighbours,
+    Timing,
+    disturbed_share,
+    timed_in_turns,
+)
 
 LIMITS = [
     ("max 100000", 4),
@@ -82,12 +90,24 @@ def test_a_control_group_leaves_less_memory(tmp_path: Path, limit: str | None, m
     assert 0.0 < available <= whole
 
 
-def test_a_call_is_timed_by_its_median() -> None:
-    told: list[int] = []
-    found = timed(told.append, 0.0)
-    assert found.repeats == 5
-    assert told == [-1, -2, 0, 1, 2, 3, 4]
-    assert found.seconds > 0
+def test_calls_take_turns_in_rounds_and_the_fastest_round_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, told = [0.0], list[tuple[str, int]]()
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+
+    def slow_at_first(name: str, seconds: float) -> Call:
+        def call(number: int) -> None:
+            now[0] += seconds * (3.0 if now[0] < 40.0 else 1.0)
+            told.append((name, number))
+
+        return call
+
+    first, second = timed_in_turns([slow_at_first("a", 1.0), slow_at_first("b", 2.0)], 10.0)
+    assert (first.seconds, second.seconds) == (pytest.approx(1.0), pytest.approx(2.0))
+    assert (first.repeats, second.repeats) == (8, 5)
+    assert [name for name, number in told if number == -1] == ["a", "b"] * 5
+    numbers = [number for name, number in told if name == "a" and number >= 0]
+    assert len(set(numbers)) == len(numbers)
+    assert max(numbers) < MOST_CALLS
 
 
 def test_times_that_differ_are_disturbed() -> None:
