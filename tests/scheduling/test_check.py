@@ -68,15 +68,21 @@ def test_what_holds_is_rarely_too_much(load: float, percentile: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("load", "percentile"),
-    [(0.3, 95.0), (0.8, 95.0), (0.9, 95.0), (0.95, 95.0), (0.97, 95.0), (0.9, 99.0), (0.95, 99.0)],
-)
-def test_what_holds_is_rarely_too_much_200_runs(load: float, percentile: float) -> None:
-    """Nominally 2.5 % of the rates found are above the true one; repeated tests and few clusters add some."""
-    found = found_over_true(load, percentile, range(1000, 1200))
-    assert (found > 1.0).mean() <= 0.05
-    assert np.median(found) > 0.95
+def test_what_holds_is_too_much_in_less_than_one_run_of_twenty() -> None:
+    """Of 400 runs at most 12 find a rate above the true one: were it one in twenty, so few would be seen with
+    a probability of 3.6 % only (binomial).
+
+    Nominally it is 2.5 % of the runs; repeated tests and few clusters add some, the last step down takes some
+    away. Of each case alone at most 5 of 100 are above: one in which 15 % are would pass once in 600.
+    """
+    cases = ((0.3, 95.0), (0.8, 95.0), (0.97, 95.0), (0.95, 99.0))
+    above = []
+    for number, (load, percentile) in enumerate(cases):
+        found = found_over_true(load, percentile, range(1000 + 100 * number, 1100 + 100 * number))
+        above.append(int((found > 1.0).sum()))
+        assert np.median(found) > 0.95
+    assert sum(above) <= 12
+    assert max(above) <= 5
 
 
 def test_few_clusters_need_a_much_smaller_share() -> None:
