@@ -72,7 +72,8 @@ def _host_bytes(host: Host, ops: Operators, select: jax.Array, thread: HostThrea
     """
     pooled = host.has_nmp * jnp.asarray(ops.pooled)
     rewritten = host.bag_rewrite * ops.gather_bytes * (1.0 - pooled)
-    largest = jnp.max(select * (ops.activation_bytes + rewritten))
+    # Tables are looked up one after the other: one table's rows are written and read again at a time.
+    largest = jnp.max(select * (ops.activation_bytes + rewritten / larger(ops.launches, 1.0)))
     activations = thread.threads * thread.batch_size * largest
     resident = jnp.sum(select * ops.weight_bytes) + activations
     miss = resident / (resident + host.llc_bytes)

@@ -15,6 +15,8 @@ from hercules_opt.problem.provenance import Part
 DeviceClass = Literal["accelerator", "host"]
 Range = Annotated[tuple[float, float], Strict(strict=False)]
 
+#: Least share or rate: below it nothing real is, and times would be beyond all bounds.
+_LEAST = 1e-3
 #: Largest error that is stated: such a prediction says nothing, but it says so.
 MOST_RELATIVE_ERROR = 1e9
 
@@ -23,7 +25,7 @@ class HostEfficiency(Part):
     """Constants of a CPU, its memory and its runtime."""
 
     gemm: float = Field(
-        default=0.7, gt=0, le=1, description="Share of peak that a large matrix product reaches."
+        default=0.7, ge=_LEAST, le=1, description="Share of peak that a large matrix product reaches."
     )
     gemm_half_rows: float = Field(
         default=4.0,
@@ -38,9 +40,9 @@ class HostEfficiency(Part):
         description="s in the speed-up o / (1 + s (o - 1)) of o cores on one operator.",
     )
     memory: float = Field(
-        default=0.8, gt=0, le=1, description="Share of peak bandwidth that streaming reaches."
+        default=0.8, ge=_LEAST, le=1, description="Share of peak bandwidth that streaming reaches."
     )
-    core_gb_s: float = Field(default=10.0, gt=0, le=1e3, description="Bandwidth that one core can draw.")
+    core_gb_s: float = Field(default=10.0, ge=_LEAST, le=1e3, description="Bandwidth that one core can draw.")
     row_overhead_bytes: float = Field(
         default=64.0,
         ge=0,
@@ -54,7 +56,7 @@ class HostEfficiency(Part):
         default=0.0, ge=0, le=1e6, description="Work of one core per vector that is pooled from several rows."
     )
     table_cache: float = Field(
-        default=1.0, gt=0, le=1, description="Share of the last-level cache that keeps rows of a table."
+        default=1.0, ge=_LEAST, le=1, description="Share of the last-level cache that keeps rows of a table."
     )
     gather_grain_kb: float = Field(
         default=0.0,
@@ -67,7 +69,7 @@ class HostEfficiency(Part):
     )
     cache_gb_s: float | None = Field(
         default=None,
-        gt=0,
+        ge=_LEAST,
         le=1e5,
         description="Rate at which one core moves activations that caches hold; none: they cost nothing.",
     )
@@ -93,21 +95,21 @@ class AcceleratorEfficiency(Part):
     """Constants of an accelerator and its runtime."""
 
     gemm: float = Field(
-        default=0.6, gt=0, le=1, description="Share of peak that a large matrix product reaches."
+        default=0.6, ge=_LEAST, le=1, description="Share of peak that a large matrix product reaches."
     )
     gemm_half_rows: float = Field(
         default=400.0, ge=0, le=1e6, description="Rows at which a product of width 256 reaches half of that."
     )
-    memory: float = Field(default=0.75, gt=0, le=1, description="Share of peak bandwidth that is reached.")
+    memory: float = Field(default=0.75, ge=_LEAST, le=1, description="Share of peak bandwidth reached.")
     on_chip: float = Field(
         default=0.1,
-        gt=0,
+        ge=_LEAST,
         le=1,
         description="Share of the on-chip bandwidth that a compiled engine moves activations at.",
     )
     clock_headroom: float = Field(
         default=1.0,
-        gt=0,
+        ge=_LEAST,
         le=10,
         description="Clock that the power limit leaves for this kind of work, over the vendor's base clock.",
     )
@@ -132,7 +134,7 @@ class Efficiency(Part):
     accelerator: AcceleratorEfficiency = AcceleratorEfficiency()
     access_skew: float = Field(
         default=0.2,
-        gt=0,
+        ge=_LEAST,
         le=1,
         description="The hottest share h of the embedding bytes answers h ** access_skew of the lookups.",
     )

@@ -64,8 +64,9 @@ def distant(space: Space, point: Floats) -> Floats:
     """Return points further away, shape (k, 8).
 
     Other divisions of the cores, each at several batch sizes: the first stage gets any number of cores and a
-    second one the others, each with the same cores per thread as before, or with one. Other instances with
-    any fused batch. Other hot shares, each with an instance more or less.
+    second one the others, each with the same cores per thread as before, or with one; of many cores, where
+    only some numbers are tried, also with a core per thread more or less. Other instances with any fused
+    batch. Other hot shares, each with the next numbers of instances.
     """
     count, fused, hot = COLUMN["instances"], COLUMN["fused_items"], COLUMN["hot_share"]
     found = [_redivided(space, point)]
@@ -73,7 +74,9 @@ def distant(space: Space, point: Floats) -> Floats:
         counted = along(point, count, some_instances(space))
         found.append(along(counted, fused, space.grids["fused_items"]))
     if "hot_share" in space.grids:
-        near = point[count] + np.array([-1.0, 0.0, 1.0])
+        grid = space.grids["instances"]
+        rank = int(np.searchsorted(grid, point[count]))
+        near = grid[max(rank - 1, 0) : rank + 2]
         found.append(along(along(point, count, near), hot, space.grids["hot_share"]))
     return on_lattice(space, point, np.concatenate(found))
 
@@ -83,8 +86,11 @@ def _redivided(space: Space, point: Floats) -> Floats:
     stages = _stages(space)
     if not stages:
         return np.empty((0, len(FIELDS)))
-    widths = product(*(sorted({1, int(point[width])}) for _, width in stages))
-    divisions = [changes for each in widths for changes in _divisions(space, stages, each)]
+    own = [int(point[width]) for _, width in stages]
+    widths = set(product(*({1, width} for width in own)))
+    for stage, width in enumerate(own if space.cores > _DIVISIONS else []):
+        widths |= {(*own[:stage], near, *own[stage + 1 :]) for near in (width - 1, width + 1) if near > 0}
+    divisions = [changes for each in sorted(widths) for changes in _divisions(space, stages, each)]
     column = COLUMN["batch_size"]
     sizes = np.clip(np.rint(np.array(_BATCH_FACTORS) * point[column]), 1, space.max_batch)
     return along(changed(point, divisions), column, np.unique(sizes))
@@ -98,7 +104,8 @@ def on_lattice(space: Space, point: Floats, candidates: Floats) -> Floats:
 
 def some_instances(space: Space) -> Floats:
     """Return the numbers of instances that are tried from afar, eight at most: all of one accelerator."""
-    return space.grids["instances"][:: max(space.max_instances // _INSTANCES, 1)]
+    counts = space.grids["instances"]
+    return counts[:: max(len(counts) // _INSTANCES, 1)]
 
 
 def along(points: Floats, column: int, values: Sequence[float] | Floats) -> Floats:

@@ -120,7 +120,7 @@ class _Search:
         whole = pack(server, model, efficiency)
         self.allowed, self.cores = whole.terms.tail, int(whole.host.cores)
         space = search_space("accelerator", whole)
-        self.instances = np.array(instance_counts(space.max_instances, prior))
+        self.instances = np.array(instance_counts(space, prior))
         self.fused = space.fused_items[0]
         largest = search_space("cpu", whole).max_batch
         self.batches = np.unique(np.rint(np.geomspace(1, largest, _BATCHES)).astype(np.int64))

@@ -21,7 +21,7 @@ import numpy as np
 from hercules_opt.problem.schedule import Placement
 from hercules_opt.scheduling.evaluator import Evaluator
 from hercules_opt.scheduling.gradient import Found, best_of
-from hercules_opt.scheduling.space import COLUMN, MAX_INSTANCES, Floats, Space, Tasks
+from hercules_opt.scheduling.space import COLUMN, Floats, Space, Tasks
 
 Prior = Literal["deeprecsys", "baymax", "offload"]
 WithThreshold = Literal["deeprecsys", "offload"]
@@ -43,14 +43,14 @@ def prior_points(space: Space, prior: Prior) -> Floats:
         begin = space.lower.copy()
         begin[COLUMN["threads"]] = space.cores
     else:
-        column, values = COLUMN["instances"], np.array(instance_counts(space.max_instances, prior))
+        column, values = COLUMN["instances"], np.array(instance_counts(space, prior))
         begin = space.lower
     points = np.tile(begin, (len(values), 1))
     points[:, column] = values
     return points
 
 
-def instance_counts(most: int, prior: Prior) -> Sequence[int]:
-    """Return how many instances a prior scheduler may place on all accelerators, of which ``most`` may."""
-    devices = most // MAX_INSTANCES
-    return [devices] if prior == "deeprecsys" else range(devices, most + 1, devices)
+def instance_counts(space: Space, prior: Prior) -> Sequence[int]:
+    """Return how many instances a prior scheduler may place on all accelerators."""
+    every = range(space.devices, space.max_instances + 1, space.devices)
+    return every[:1] if prior == "deeprecsys" else every

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hercules_opt.errors import InputError
 from hercules_opt.hardware.packing import Pair
 from hercules_opt.problem.schedule import Schedule
-from hercules_opt.scheduling.space import FIELDS, Floats, Space, placements, search_space
+from hercules_opt.scheduling.space import COLUMN, FIELDS, Floats, Space, placements, search_space
 
 
 def located(pair: Pair, schedule: Schedule) -> tuple[Space, Floats]:
@@ -18,7 +18,7 @@ def located(pair: Pair, schedule: Schedule) -> tuple[Space, Floats]:
     ------
     InputError
         If the server does not offer the placement, a variable is missing, out of range or not one of the
-        placement, or there are too few cores.
+        placement, instances are not shared evenly, or there are too few cores.
     """
     if schedule.placement not in placements(pair):
         offered = ", ".join(placements(pair)) or "nothing"
@@ -40,6 +40,9 @@ def located(pair: Pair, schedule: Schedule) -> tuple[Space, Floats]:
         low, high, value = float(grid[0]), float(grid[-1]), getattr(schedule, name)
         if not low <= value <= high:
             raise InputError(f"must be from {low:g} to {high:g}", where="schedule", key=name, found=value)
+    if "instances" in space.names and point[COLUMN["instances"]] not in space.grids["instances"]:
+        rule = f"must be a multiple of the {space.devices} accelerators, or fewer than these"
+        raise InputError(rule, where="schedule", key="instances", found=schedule.instances)
     used = int(space.used_cores(point[None])[0])
     if used > space.cores:
         raise InputError(f"must take at most {space.cores} cores", where="schedule", found=used)

@@ -54,6 +54,8 @@ class Space:
         Most co-located instances, on all accelerators together.
     fused_items
         Allowed largest fused batches, ascending.
+    devices
+        Accelerators: each has one instance or none, or all have equally many.
     """
 
     placement: Placement
@@ -61,6 +63,7 @@ class Space:
     max_batch: int
     max_instances: int
     fused_items: tuple[int, ...]
+    devices: int = 1
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -91,7 +94,12 @@ class Space:
         """Allowed values of every variable that is free of the others, ascending."""
         free = {
             "batch_size": np.arange(1.0, self.max_batch + 1.0),
-            "instances": np.arange(1.0, self.max_instances + 1.0),
+            "instances": np.concatenate(
+                [
+                    np.arange(1.0, self.devices),
+                    np.arange(self.devices, self.max_instances + 1.0, self.devices),
+                ]
+            ),
             "fused_items": np.array(self.fused_items, dtype=np.float64),
             "hot_share": HOT_SHARES,
         }
@@ -175,14 +183,15 @@ class Space:
 
 def search_space(placement: Placement, pair: Pair) -> Space:
     """Return the lattice of a pair with a placement that it offers (``placements``)."""
-    largest = round(float(pair.sizes.edges[-1]) - 0.5)
+    largest, devices = round(float(pair.sizes.edges[-1]) - 0.5), max(int(pair.device.count), 1)
     steps = np.arange(FUSED_DOUBLINGS * FUSED_STEPS + 1) / FUSED_STEPS
     return Space(
         placement=placement,
         cores=int(pair.host.cores),
         max_batch=min(MAX_BATCH, largest),
-        max_instances=MAX_INSTANCES * int(pair.device.count),
+        max_instances=MAX_INSTANCES * devices,
         fused_items=tuple(dict.fromkeys(round(largest * 2.0**step) for step in steps)),
+        devices=devices,
     )
 
 

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 import hercules_opt as ho
+from hercules_opt.hardware.packing import pack
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.servers import ServerType
+from hercules_opt.scheduling.simulated import simulated_server
 from hercules_opt.scheduling.surface import gradient_path, throughput_surface
+from hercules_opt.simulation.server import poisson_trace
 
 CORES = 6
 PLAIN = ho.Schedule(placement="cpu", threads=3, cores_per_thread=2, batch_size=64)
@@ -90,6 +93,37 @@ def test_a_fused_batch_below_the_largest_query_is_refused(model: Model) -> None:
     small = ho.Schedule(placement="accelerator", instances=1, fused_items=512)
     with pytest.raises(ho.InputError, match="fused_items: must be from 1024 to 16384, found 512"):
         ho.predict(ho.catalogue.servers["T7"], model, small)
+
+
+def test_accelerators_share_their_instances_evenly(model: Model) -> None:
+    """Three instances on two accelerators would be one and a half copies on each."""
+    one = ho.catalogue.servers["T7"]
+    assert one.accelerator is not None
+    two = one.replace(accelerator=one.accelerator.replace(count=2))
+    three = ho.Schedule(placement="accelerator", instances=3, fused_items=1024)
+    with pytest.raises(ho.InputError, match="instances: must be a multiple of the 2 accelerators, or"):
+        ho.predict(two, model, three)
+    assert ho.predict(two, model, three.replace(instances=4)).bounded_qps > 0.0
+
+
+def test_a_query_of_more_pieces_than_instances_is_slowed_by_itself_alone(model: Model) -> None:
+    """32 pieces of the largest query before four instances: as in a simulation of lone queries."""
+    server = ho.catalogue.servers["T7"]
+    schedule = ho.Schedule(
+        placement="cpu-accelerator",
+        threads=4,
+        cores_per_thread=5,
+        batch_size=32,
+        instances=4,
+        fused_items=1024,
+    )
+    found = ho.predict(server, model, schedule)
+    load_qps = 1e-4 * found.saturation_qps
+    queries = simulated_server(pack(server, model), model, schedule)
+    trace = poisson_trace(load_qps, queries.sizes, 20_000, 0)
+    latency_ms = queries.done_ms(trace, 0) - trace.times_ms
+    told = ho.predict(server, model, schedule, load_qps=load_qps)
+    assert told.percentiles_ms[95.0] == pytest.approx(np.percentile(latency_ms, 95), rel=0.1)
 
 
 def test_beyond_memory_nothing_is_bounded_and_memory_is_what_binds(server: ServerType, model: Model) -> None:

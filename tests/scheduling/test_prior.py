@@ -78,13 +78,13 @@ def test_prior_schedulers_keep_to_one_core_per_thread_and_least_fusion(
 
 
 def test_what_a_prior_scheduler_may_choose_by_hand() -> None:
-    host = Space("cpu", 6, 40, 16, (40, 80))
+    host = Space("cpu", 6, 40, 16, (40, 80), devices=2)
     for points in (prior_points(host, "deeprecsys"), prior_points(host, "baymax")):
         assert np.array_equal(points[:, COLUMN["batch_size"]], np.arange(1, 41))
         assert (points[:, COLUMN["threads"]] == 6).all()
         assert host.contains(points).all()
     # Two accelerators of at most eight instances each.
-    devices = Space("accelerator", 6, 40, 16, (40, 80))
+    devices = Space("accelerator", 6, 40, 16, (40, 80), devices=2)
     one, several = (prior_points(devices, prior) for prior in ("deeprecsys", "baymax"))
     assert one[:, COLUMN["instances"]].tolist() == [2]
     assert several[:, COLUMN["instances"]].tolist() == [2, 4, 6, 8, 10, 12, 14, 16]

@@ -22,8 +22,9 @@ spaces = st.builds(
     placement=st.sampled_from(PLACEMENTS),
     cores=st.integers(2, 9),
     max_batch=st.integers(1, 30),
-    max_instances=st.integers(1, 8),
+    max_instances=st.integers(3, 8),
     fused_items=st.just((30, 60, 120)),
+    devices=st.integers(1, 3),
 )
 
 
@@ -37,7 +38,9 @@ def listed(space: Space) -> np.ndarray:
     counts = range(1, space.cores + 1)
     free = {
         "batch_size": range(1, space.max_batch + 1),
-        "instances": range(1, space.max_instances + 1),
+        "instances": [
+            n for n in range(1, space.max_instances + 1) if n < space.devices or n % space.devices == 0
+        ],
         "fused_items": space.fused_items,
         "hot_share": [k / 20 for k in range(1, 20)],
     }
