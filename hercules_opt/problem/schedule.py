@@ -32,7 +32,11 @@ class Schedule(Part):
     dense_threads: int | None = Field(default=None, ge=1, description="DenseNet threads (cpu-sd).")
     dense_cores_per_thread: int | None = Field(default=None, ge=1, description="Cores of each of them.")
     batch_size: int | None = Field(default=None, ge=1, description="Items per split batch on the host.")
-    instances: int | None = Field(default=None, ge=1, description="Co-located instances on the accelerator.")
+    instances: int | None = Field(
+        default=None,
+        ge=1,
+        description="Co-located instances on all accelerators: a multiple of these, or fewer.",
+    )
     fused_items: int | None = Field(
         default=None, ge=1, description="Largest number of items fused into one batch on the accelerator."
     )
