@@ -56,6 +56,7 @@ def _made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("mlperf") / "results.csv", results)
 
 
+@pytest.mark.slow
 def test_known_constants_come_back(made_up: Path, tmp_path: Path) -> None:
     """Of rates and of watts; every device is predicted without its own results; the files are read again."""
     report = measure(smoke=True, results=made_up, out=tmp_path)

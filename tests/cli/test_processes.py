@@ -172,7 +172,7 @@ def test_ctrl_c_saves_what_was_found_and_leaves_a_clean_terminal(tmp_path: Path)
     os.close(slave)
     shown = ""
     deadline = time.monotonic() + 60
-    while not re.search(r"[1-9][0-9]*/4000", shown) and time.monotonic() < deadline:
+    while not re.search(r"[1-9][0-9]*/1500", shown) and time.monotonic() < deadline:
         shown += os.read(master, 65536).decode()
     child.send_signal(signal.SIGINT)
     shown += _read_all(master)
@@ -191,7 +191,7 @@ def test_ctrl_c_saves_what_was_found_and_leaves_a_clean_terminal(tmp_path: Path)
 def _write_large(path: Path) -> None:
     """Save an instance that takes minutes: many types, models and intervals, scarce servers."""
     random = np.random.default_rng(0)
-    types, models, intervals = 12, 12, 4000
+    types, models, intervals = 12, 12, 1500
     rates = random.uniform(50, 500, (types, models)).round(3)
     powers = random.uniform(100, 400, (types, models)).round(3)
     loads = random.uniform(500, 1500, (models, intervals)).round(2)

@@ -43,11 +43,12 @@ def other(pair: Pair, rng: np.random.Generator) -> Pair:
     return pair._replace(host=host, device=device)
 
 
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 @pytest.mark.parametrize(("server", "name"), PAIRS)
-def test_no_sampled_schedule_is_above_the_bound(pair, rng, server: str, name: str) -> None:
-    """Of a pair, and of three with other hardware: saturation, and with it every throughput."""
-    given = pair(server, name)
-    for each in (given, *(other(given, rng) for _ in range(3))):
+def test_no_sampled_schedule_is_above_the_bound(pair, server: str, name: str, seed: int) -> None:
+    """Of a pair, or of one with other hardware: saturation, and with it every throughput."""
+    given, rng = pair(server, name), np.random.default_rng(seed)
+    for each in (given, other(given, rng)) if seed == 0 else (other(given, rng),):
         bounds = bounds_qps(each)
         assert tuple(bounds) == placements(each)
         for placement, bound in bounds.items():
@@ -85,6 +86,8 @@ def test_memory_bounds_the_instances(model: Callable[[str], Model]) -> None:
     """With room for one copy, an accelerator is bounded at what one instance does; with none, not at all."""
     server, load = ho.catalogue.servers["T7"], model("dlrm-rmc2")
     assert server.accelerator is not None
+    assert server.cpu is not None
+    server = server.replace(cpu=server.cpu.replace(cores=4))  # more take the bound longer
 
     def bound(memory_gb: float) -> float:
         smaller = server.accelerator.replace(memory_gb=memory_gb)
