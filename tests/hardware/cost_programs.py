@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +27,7 @@ from hercules_opt.problem.catalogue import catalogue
 from hercules_opt.problem.models import Model
 from hercules_opt.problem.schedule import Placement
 from hercules_opt.problem.servers import ServerType
+from hercules_opt.scheduling.program_cache import kept
 
 #: Without optimization the programs compile three times as fast; they run more slowly, which tests do not
 #: mind.
@@ -75,13 +78,13 @@ class Programs:
         n = len(points)
         each = [pairs] * n if isinstance(pairs, Pair) else list(pairs)
         stacked = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf, float) for leaf in leaves]), *each)
-        inputs = (stacked, points, np.full(n, load_qps), np.full(n, latency_s))
-        program = self._program(PROGRAM[placement], each[0])
+        inputs = (stacked, points, np.full(n, load_qps, float), np.full(n, latency_s, float))
         results = []
         with jax.enable_x64(True):
             for begin in range(0, n, CHUNK):
                 rows = np.minimum(np.arange(begin, begin + CHUNK), n - 1)
-                results.append(program(*jax.tree.map(lambda leaf, rows=rows: leaf[rows], inputs)))
+                chunk = jax.tree.map(lambda leaf, rows=rows: leaf[rows], inputs)
+                results.append(self._program(PROGRAM[placement], chunk)(*chunk))
             answers = Answers(
                 *(
                     np.concatenate([np.asarray(r) for r in column])[:n]
@@ -91,28 +94,33 @@ class Programs:
         used = np.isin(FIELDS, VARIABLES[placement])
         return answers._replace(gradient=np.where(used, answers.gradient, 0.0))
 
-    def _program(self, placement: Placement, pair: Pair) -> Any:
-        key = placement, tuple(np.shape(leaf) for leaf in jax.tree.leaves(pair))
+    def _program(self, placement: Placement, inputs: Any) -> Any:
+        """Return the program for inputs of these shapes; other processes of the run find it compiled."""
+        key = placement, tuple(np.shape(leaf) for leaf in jax.tree.leaves(inputs))
         if key not in self._compiled:
-
-            def answer(pair: Pair, point: jax.Array, load: jax.Array, latency: jax.Array) -> Answers:
-                choice = Choice(*point)
-                server = serve(placement, pair, choice)
-                bounded = bounded_throughput(server)
-                state = at_load(server, load)
-                asked = Bounded(load, bounded.excess, bounded.saturation_qps, bounded.memory)
-                return Answers(
-                    *bounded,
-                    violation(server, load),
-                    unloaded_excess(server),
-                    unloaded_latency_s(server),
-                    miss_probability(server, state, latency),
-                    power_w(server, state),
-                    jnp.stack(objective_gradient(placement, pair, choice, asked)),
-                )
-
-            self._compiled[key] = jax.jit(jax.vmap(answer), compiler_options=OPTIONS)
+            source = Path(__file__).read_text(encoding="utf-8")
+            self._compiled[key] = kept((source, *key), partial(_compiled, placement, inputs))
         return self._compiled[key]
+
+
+def _compiled(placement: Placement, inputs: Any) -> Any:
+    def answer(pair: Pair, point: jax.Array, load: jax.Array, latency: jax.Array) -> Answers:
+        choice = Choice(*point)
+        server = serve(placement, pair, choice)
+        bounded = bounded_throughput(server)
+        state = at_load(server, load)
+        asked = Bounded(load, bounded.excess, bounded.saturation_qps, bounded.memory)
+        return Answers(
+            *bounded,
+            violation(server, load),
+            unloaded_excess(server),
+            unloaded_latency_s(server),
+            miss_probability(server, state, latency),
+            power_w(server, state),
+            jnp.stack(objective_gradient(placement, pair, choice, asked)),
+        )
+
+    return jax.jit(jax.vmap(answer), compiler_options=OPTIONS).lower(*inputs).compile()
 
 
 def point(
