@@ -47,8 +47,8 @@ def profile(
         typer.Option(
             "--method",
             metavar="NAME",
-            help="gradient, lattice, random, exhaustive, deeprecsys, baymax or offload; by default the "
-            "instance's own table, else gradient.",
+            help="gradient, lattice, random, exhaustive, deeprecsys, baymax, offload or gradient-offload; "
+            "by default the instance's own table, else gradient.",
         ),
     ] = None,
     seed: SeedOption = 0,

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from hercules_opt.scheduling.exhaustive import exhaustive_search
 from hercules_opt.scheduling.gradient import Ends, Found, climb, finish
 from hercules_opt.scheduling.lattice import lattice_search
 from hercules_opt.scheduling.offload import Offloaded, offload_search
-from hercules_opt.scheduling.prior import PRIOR_PLACEMENTS, Prior, prior_search
+from hercules_opt.scheduling.prior import PRIOR_PLACEMENTS, Prior, WithThreshold, prior_search
 from hercules_opt.scheduling.programs import Kind, Layout, layout, prepare
 from hercules_opt.scheduling.random_search import random_search
 from hercules_opt.scheduling.refusal import no_core, refusal
@@ -34,7 +34,16 @@ from hercules_opt.scheduling.space import COLUMN, Floats, Integers, Space, Tasks
 if TYPE_CHECKING:
     from hercules_opt.scheduling.predict import Prediction
 
-Method = Literal["gradient", "lattice", "random", "exhaustive", "deeprecsys", "baymax", "offload"]
+Method = Literal[
+    "gradient", "lattice", "random", "exhaustive", "deeprecsys", "baymax", "offload", "gradient-offload"
+]
+#: Methods that climb by gradients, and the freedom of those that also try a threshold of query sizes.
+_CLIMBING: Final = ("gradient", "exhaustive", "gradient-offload")
+_THRESHOLDS: Final[Mapping[str, WithThreshold]] = {
+    "deeprecsys": "deeprecsys",
+    "offload": "offload",
+    "gradient-offload": "offload",
+}
 Progress = Callable[[int, int], None]
 #: The best that was found for a pair, by placement.
 _Best = dict[Placement, tuple[Space, Found]]
@@ -93,6 +102,7 @@ def optimize_schedule(
         best of points drawn evenly. ``"exhaustive"``: the whole lattice, pruned where more load or a
         slower part cannot help; minutes for the largest spaces. ``"deeprecsys"``, ``"baymax"``: the best of
         what prior schedulers can choose from; ``"offload"``: of what they could together (see ``prior``).
+        ``"gradient-offload"``: the better of ``"gradient"`` and ``"offload"``, pair by pair.
     seed
         Of starts and random points.
 
@@ -129,7 +139,7 @@ def optimize_all(
     evaluations: Integers = np.zeros(len(packed), dtype=np.int64)
     offered = _placements_of(offers)
     climbs = [_tasks(placement, packed, offers) for placement in offered]
-    total = searches * {"gradient": 2, "exhaustive": 3}.get(method, 1)
+    total = searches * (1 + (method in _CLIMBING) + (method == "exhaustive"))
     done = 0
     # Side by side: compiling and running a program both leave Python's lock.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
@@ -145,7 +155,7 @@ def optimize_all(
 
         for kind, program, one in _compilations(offered, packed):
             threads.submit(prepare, kind, program, one)
-        if method in ("gradient", "exhaustive"):
+        if method in _CLIMBING:
             ends = list(each(partial(_climb, packed, seed), climbs))
             best_qps = _best_qps(len(packed), climbs, ends)
             finished = list(each(partial(_finish, packed, best_qps), climbs, ends))
@@ -247,12 +257,12 @@ def _offloaded(
     efficiency: Efficiency,
 ) -> dict[int, Offloaded]:
     """Return the best schedule with a threshold of each pair that the method can give one."""
-    if method != "deeprecsys" and method != "offload":
+    if method not in _THRESHOLDS:
         return {}
     both = [row for row, found in enumerate(best) if set(PRIOR_PLACEMENTS) <= set(found)]
     batches = [int(best[row]["cpu"][1].points[0, COLUMN["batch_size"]]) for row in both]
     return {
-        row: offload_search(*pairs[row], batch, method, efficiency)
+        row: offload_search(*pairs[row], batch, _THRESHOLDS[method], efficiency)
         for row, batch in zip(both, batches, strict=True)
     }
 

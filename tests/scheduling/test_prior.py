@@ -59,6 +59,8 @@ def test_methods_rank_as_their_freedom_does(results: dict[str, ScheduleResult]) 
     """What may choose more never finds less; a search of the whole space finds no less than random points."""
     assert results["offload"].qps >= results["deeprecsys"].qps
     assert results["gradient"].qps >= 0.999 * results["baymax"].qps
+    better = max(results["gradient"].qps, results["offload"].qps)
+    assert results["gradient-offload"].qps == pytest.approx(better, rel=1e-3)
     assert results["gradient"].qps >= 0.999 * max(results["lattice"].qps, results["random"].qps)
 
 
@@ -150,3 +152,15 @@ def test_predict_takes_no_threshold() -> None:
     with pytest.raises(ho.InputError, match=r"schedule\.offload_above|offload_above: must be left out"):
         ho.predict(server(), model(), schedule, 10.0)
     assert schedule.label() == "cpu 6x1c d64 >200: g1 f1024"
+
+
+@pytest.mark.slow
+def test_where_a_threshold_wins_the_better_of_both_has_one() -> None:
+    """T7 with all cores keeps host and accelerator busy, each with queries of its own sizes."""
+    pair = [(ho.catalogue.servers["T7"], ho.catalogue.models["din"])]
+    plain, both = (optimize_all(pair, method=method)[0] for method in ("gradient", "gradient-offload"))
+    assert plain.schedule is not None
+    assert both.schedule is not None
+    assert (plain.schedule.offload_above, both.schedule.offload_above is None) == (None, False)
+    assert both.qps > 1.1 * plain.qps
+    assert both.evaluations > plain.evaluations
