@@ -59,8 +59,12 @@ def measure(
         check_folder(out, FILES)
     names = [] if models.strip() == "-" else [name.strip() for name in models.split(",")]
     try:
+        chosen = {name: catalogue.models[name] for name in names}
+    except InputError as error:
+        raise error.located("--models") from None
+    try:
         found = run(
-            {name: catalogue.models[name] for name in names},
+            chosen,
             load=load,
             points=points or DEFAULT_POINTS,
             folder=cache,

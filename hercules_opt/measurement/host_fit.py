@@ -157,7 +157,7 @@ def _grain_kb(samples: Sequence[Sample], most: int) -> float:
     steps = np.concatenate([sizes[:1] / 2.0, np.sqrt(sizes[:-1] * sizes[1:]), sizes[-1:] * 2.0])
     wrong = [np.sum(shared & (moved < step)) + np.sum(~shared & (moved > step)) for step in steps]
     best = steps[np.flatnonzero(wrong == np.min(wrong))]
-    return float(np.sqrt(best[0] * best[-1]))
+    return float(best[len(best) // 2])
 
 
 def _server(

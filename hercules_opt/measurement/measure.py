@@ -14,7 +14,7 @@ from hercules_opt.measurement.extra import required
 from hercules_opt.measurement.host_fit import MeasuredHost, fit_host
 from hercules_opt.measurement.largest_rate import ONCE, QUICK, Effort, LargestRate, summarized
 from hercules_opt.measurement.load_test import BUSY_CORES
-from hercules_opt.measurement.measured_points import MeasuredPoint
+from hercules_opt.measurement.measured_points import MeasuredPoint, made_folder
 from hercules_opt.measurement.measured_search import DEFAULT_POINTS
 from hercules_opt.measurement.microbenchmarks import keep_busy, microbenchmarks
 from hercules_opt.measurement.on_host import HostModel, OnHost, check_measurable, host_model
@@ -152,12 +152,14 @@ def measure(
     Raises
     ------
     InputError
-        If the packages of the ``measure`` extra are missing, or a model cannot be measured.
+        If the packages of the ``measure`` extra are missing, a model cannot be measured, or the folder cannot
+        be made.
     """
     required("onnx")
     required("onnxruntime")
     for name, model in models.items():
         check_measurable(name, model)
+    kept = None if folder is None else made_folder(Path(folder))
     host, neighbours = this_host(), Neighbours()
     idle_w = measured_power_w(_POWER_S)
     busy_w = None
@@ -188,7 +190,7 @@ def measure(
             host,
             points=points,
             effort=QUICK if quick else effort or ONCE,
-            folder=None if folder is None else Path(folder),
+            folder=kept,
             progress=progress,
         )
     timings = [*(one.timing for one in samples), *(one.timing for one in times)]

@@ -54,7 +54,7 @@ class PointFile:
 
     def __init__(self, folder: Path | None, key: str) -> None:
         self._key, self._points = key, dict[str, MeasuredPoint]()
-        self._path = None if folder is None else _made(folder) / f"measured-{key[:16]}.json"
+        self._path = None if folder is None else made_folder(folder) / f"measured-{key[:16]}.json"
         if self._path is not None and self._path.exists():
             self._points = _read(self._path, key)
 
@@ -70,7 +70,14 @@ class PointFile:
             write_text(self._path, json.dumps({"key": self._key, "points": rows}, indent=1) + "\n")
 
 
-def _made(folder: Path) -> Path:
+def made_folder(folder: Path) -> Path:
+    """Return a folder for measured schedules, made where there is none.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
     try:
         checked_path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -119,8 +119,10 @@ def service_times(
         one = session(whole, count)
         for items in batches:
             made = max(_LEAST_INPUTS, min(MOST_CALLS, _ITEMS // items))
-            inputs = [feeds(specs, lookups, items, smaller.architecture.dense_features) for _ in range(made)]
-            calls[count, items] = partial(run_in_turn, one, [{**held, **each} for each in inputs])
+            # Row numbers are fresh ones each time; dense features would take gigabytes.
+            every_time = {**held, **feeds((), lookups, items, smaller.architecture.dense_features)}
+            inputs = [{**every_time, **feeds(specs, lookups, items, 0)} for _ in range(made)]
+            calls[count, items] = partial(run_in_turn, one, inputs)
     if progress is not None:
         progress(f"{name}, {min(batches)} to {max(batches)} items")
     timings = timed_in_turns(list(calls.values()), budget_s)

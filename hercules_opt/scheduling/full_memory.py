@@ -24,7 +24,7 @@ _BATCHES = (1.0, 4.0, 16.0, 64.0, 256.0, 480.0)
 def full_memory(evaluator: GradientEvaluator, tasks: Tasks) -> tuple[Integers, Floats]:
     """Return schedules with the largest hot share that fits, where not all would: their tasks, and points.
 
-    Up to eight numbers of instances with some fused batches and batch sizes, one thread on every core.
+    Some numbers of instances with some fused batches and batch sizes, one thread on every core.
     """
     none = np.empty((0, len(FIELDS)))
     if "hot_share" not in tasks.spaces[0].grids:

@@ -103,7 +103,7 @@ def on_lattice(space: Space, point: Floats, candidates: Floats) -> Floats:
 
 
 def some_instances(space: Space) -> Floats:
-    """Return the numbers of instances that are tried from afar, eight at most: all of one accelerator."""
+    """Return the numbers of instances that are tried from afar: all of one accelerator, at most 15 else."""
     counts = space.grids["instances"]
     return counts[:: max(len(counts) // _INSTANCES, 1)]
 

@@ -154,3 +154,16 @@ def test_the_command_measures_this_host(tmp_path: Path) -> None:
     assert {one["model"] for one in document["service_times"]} == {"ncf"}
     assert document["host"]["cores"] <= document["host"]["cores_shown"]
     assert ho.load_calibration(folder / "calibration.toml").subject == "host"
+
+
+def test_a_step_of_sharing_is_one_that_the_fewest_microbenchmarks_contradict() -> None:
+    """Four and 64 items are shared and 16 are not: above 4 and below 16, two of the three contradict."""
+    kept = [one for one in made_up() if one.kind != "gather"]
+    for items, speed_up in ((4, 2.0), (16, 1.0), (64, 2.0)):
+        seconds = gather_s(1, 32, 10_000, items, 1)
+        kept += [
+            sample("gather", (1, 32, 10_000), items, threads, seconds / speed_up ** (threads - 1))
+            for threads in (1, 2)
+        ]
+    grain_kb = fit_host(kept, HOST).calibration.fixed["gather_grain_kb"]
+    assert grain_kb == pytest.approx(4e-3 * 32 * 32)  # between 16 and 64 items
