@@ -30,6 +30,7 @@ MISSED = "Schedules that the model passes and the simulator fails, at the model'
 def test_modules_that_are_no_benchmark_are_known() -> None:
     """Else a benchmark whose last lines are missing would do nothing, and do it well."""
     assert set(MODULES) - set(BENCHMARKS) == {"harness", "mlperf_results", "rivals"}
+    assert {*NEEDED, *CHECKS} <= set(BENCHMARKS)
 
 
 def measured(report: dict[str, Any], shown: str) -> None:
