@@ -132,7 +132,9 @@ class OnHost:
                 server, self._one.model, expected_qps, effort=self._effort, progress=self._tell
             )
             kept = MeasuredPoint(schedule, rate)
-            self._file.put(kept)
+            # That nothing holds, while others use the machine, is no fact about the schedule.
+            if rate.qps.value > 0.0 or not rate.disturbed:
+                self._file.put(kept)
         self._tell(f"{label}: {_line(kept.rate)}")
         return kept.rate
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from hercules_opt.errors import InputError
+from hercules_opt.errors import InputError, Words
 from hercules_opt.hardware.efficiency import Efficiency
 from hercules_opt.hardware.packing import pack
 from hercules_opt.measurement.graphs import graph, table_specs
@@ -63,10 +63,18 @@ def row_scale(architecture: Architecture, available_gb: float) -> float:
     """Return by what the rows of a model's tables must be scaled to fit into memory: 1, a half, a quarter ...
 
     What is available differs from call to call; such steps hardly do: what was measured before counts.
+
+    Raises
+    ------
+    InputError
+        If there is no memory left for tables.
     """
     specs = table_specs(architecture)
     needed = sum(spec.bytes for spec in specs)
-    available = max(available_gb * 1e9 - drawn_bytes(specs), 1.0)
+    available = available_gb * 1e9 - drawn_bytes(specs)
+    if available <= 0.0:
+        rule = f"must be more than the {drawn_bytes(specs) / 1e9:.2g} GB of its row numbers"
+        raise InputError(rule, where="available memory", found=Words(f"{available_gb:.2g} GB"))
     return 2.0 ** min(0, math.floor(math.log2(MEMORY_SHARE * available / needed)))
 
 

@@ -78,7 +78,19 @@ def _memory_gb(limit: Path = _CGROUP_MEMORY) -> tuple[float, float]:
         return 1.0, 1.0
     kilobytes = {line.split(":")[0]: float(line.split()[1]) for line in lines if ":" in line}
     whole, available = (kilobytes.get(key, 1e6) * 1024 / 1e9 for key in ("MemTotal", "MemAvailable"))
-    return min(whole, most), min(available, most)
+    return min(whole, most), min(available, max(most - _taken_gb(limit.parent), 0.0))
+
+
+def _taken_gb(group: Path) -> float:
+    """Return what a control group has taken, without the file pages that it would give back."""
+    try:
+        taken = float((group / "memory.current").read_text(encoding="utf-8"))
+        entries = dict(
+            line.split() for line in (group / "memory.stat").read_text(encoding="utf-8").splitlines()
+        )
+        return (taken - float(entries.get("inactive_file", 0.0))) / 1e9
+    except (OSError, ValueError):
+        return 0.0
 
 
 def _llc_mb(root: Path = _CACHES) -> float:

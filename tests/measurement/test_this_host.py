@@ -90,6 +90,17 @@ def test_a_control_group_leaves_less_memory(tmp_path: Path, limit: str | None, m
     assert 0.0 < available <= whole
 
 
+def test_what_a_control_group_has_taken_is_not_available(tmp_path: Path) -> None:
+    """Of 2 GB it has taken 1.5, of which 0.25 are files that it would give back."""
+    for name, text in {
+        "memory.max": "2000000000\n",
+        "memory.current": "1500000000\n",
+        "memory.stat": "anon 1\ninactive_file 250000000\n",
+    }.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert module._memory_gb(tmp_path / "memory.max") == (2.0, pytest.approx(0.75))
+
+
 def test_calls_take_turns_in_rounds_and_the_fastest_round_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     now, told = [0.0], list[tuple[str, int]]()
     monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
