@@ -1,9 +1,10 @@
 """Write the tables of search.md from runs of the benchmarks of the search.
 
 python -m benchmarks.search --json search.json
+python -m benchmarks.search_large --json large.json
 python -m benchmarks.search_oracle --json oracle.json
 python -m benchmarks.cost_model_speed --json speed.json
-python -m docs.build_search search.json oracle.json speed.json
+python -m docs.build_search search.json large.json oracle.json speed.json
 """
 
 from __future__ import annotations
