@@ -2,7 +2,7 @@
 
     python -m benchmarks.search_large [--smoke] [--json FILE]
 
-All variables at once, many cores, scarce memory: where the oracle cannot go. Six minutes of CPU time.
+All variables at once, many cores, scarce memory: where the oracle cannot go. Ten minutes of CPU time.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ python -m benchmarks.search --json search.json
 python -m benchmarks.search_large --json large.json
 python -m benchmarks.search_oracle --json oracle.json
 python -m benchmarks.cost_model_speed --json speed.json
-python -m docs.build_search search.json large.json oracle.json speed.json
+python -m benchmarks.first_line --json line.json
+python -m docs.build_search search.json large.json oracle.json speed.json line.json
 """
 
 from __future__ import annotations
