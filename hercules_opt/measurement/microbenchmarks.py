@@ -129,16 +129,12 @@ def _gemm(k: int, n: int) -> bytes:
     return _model(nodes, [_input("x", ["items", k])], "y", weights)
 
 
-def _run(session: Any, inputs: dict[str, Any], number: int) -> Any:
-    return session.run(None, inputs)
-
-
 def _gemms(threads: int, budget_s: float, quick: bool) -> Iterator[Sample]:
     calls: dict[tuple[tuple[int, int], int], Call] = {}
     for k, n in GEMM_SHAPES[3:5] if quick else GEMM_SHAPES:
         one = session(_gemm(k, n), threads)
         for items in (1, *BATCHES):
-            calls[(k, n), items] = partial(_run, one, {"x": np.ones((items, k), dtype=np.float32)})
+            calls[(k, n), items] = partial(run_in_turn, one, [{"x": np.ones((items, k), dtype=np.float32)}])
     for (shape, items), timing in zip(calls, timed_in_turns(list(calls.values()), budget_s), strict=True):
         yield Sample("gemm", shape, items, threads, timing)
 
@@ -191,13 +187,13 @@ def _others(threads: int, budget_s: float, quick: bool) -> Iterator[Sample]:
     calls: dict[tuple[Kind, tuple[int, ...], int], Call] = {}
     four = {"x": np.ones((4, 4), dtype=np.float32)}
     for count in (1, CHAIN):
-        calls["launch", (count,), 4] = partial(_run, session(_chain(count), threads), four)
+        calls["launch", (count,), 4] = partial(run_in_turn, session(_chain(count), threads), [four])
     for count in (1, TABLES):
         one = session(_many_tables(count), threads)
-        calls["tables", (count,), 1] = partial(_run, one, _table_inputs(count))
+        calls["tables", (count,), 1] = partial(run_in_turn, one, [_table_inputs(count)])
     square = session(_square(), threads)
     for count in (CACHED, STREAMED // 10 if quick else STREAMED):
-        calls["stream", (count,), 1] = partial(_run, square, {"x": np.ones(count, dtype=np.float32)})
+        calls["stream", (count,), 1] = partial(run_in_turn, square, [{"x": np.ones(count, dtype=np.float32)}])
     copies = [session(_gemm(*WEIGHTS), threads) for _ in range(COPIES)]
     row = {"x": np.ones((1, WEIGHTS[0]), dtype=np.float32)}
     calls["weights", WEIGHTS, 1] = lambda number: copies[number % COPIES].run(None, row)

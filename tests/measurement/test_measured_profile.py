@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fake_server import FakeServer, NoNeighbours, instance_of, small
 
@@ -93,6 +94,21 @@ def test_a_disturbed_measurement_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     (row,) = profile_measured(instance_of(), points=1, effort=EFFORT)
     assert row.beyond is not None
     assert re.fullmatch(r"others used the machine in (\d+) of \1 runs", row.beyond)
+
+
+@pytest.mark.parametrize(("busy_cores", "files"), [(0.0, 1), (0.7, 0)])
+def test_that_nothing_holds_is_kept_only_of_a_quiet_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy_cores: float, files: int
+) -> None:
+    monkeypatch.setattr(NoNeighbours, "busy_cores", busy_cores)
+    monkeypatch.setattr(FakeServer, "serve", _too_late)
+    (row,) = profile_measured(instance_of(), points=1, folder=tmp_path, effort=EFFORT)
+    assert row.qps is None or row.qps == 0.0
+    assert len(list(tmp_path.glob("measured-*.json"))) == files
+
+
+def _too_late(self: FakeServer, trace: Trace, limit: Any) -> Any:
+    return np.full(len(trace.items), np.inf), 0.0
 
 
 def test_a_second_call_goes_on_where_the_first_was_interrupted(tmp_path: Path) -> None:
